@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The broker. Only this package knows pika."""
+
+from common.amqp.connection import BrokerUnavailable
+from common.amqp.consumer import Consumer, Delivery
+from common.amqp.publisher import Publisher
+from common.amqp.topology import Topology, TopologyConflict, queue_name
+
+__all__ = [
+    "BrokerUnavailable",
+    "Consumer",
+    "Delivery",
+    "Publisher",
+    "Topology",
+    "TopologyConflict",
+    "queue_name",
+]

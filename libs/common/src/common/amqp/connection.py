@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How every connection to the broker is made. A connection belongs to one thread."""
+
+from pika import BlockingConnection, URLParameters
+from pika.exceptions import AMQPError
+
+HEARTBEAT_SECONDS = 20
+BLOCKED_SECONDS = 30
+CONNECT_SECONDS = 3
+
+BROKER_ERRORS = (AMQPError, OSError)
+"""What pika raises when the broker is gone, refuses, or hangs."""
+
+
+class BrokerUnavailable(Exception):
+    """The broker can't be reached, or the connection broke. What was not confirmed may be lost."""
+
+
+def parameters(url: str, name: str) -> URLParameters:
+    """Connection parameters with every time limit set.
+
+    Without ``blocked_connection_timeout`` a broker under a memory alarm would hold a publisher for
+    ever; without heartbeats a cut cable would.
+    """
+    wanted = URLParameters(url)
+    wanted.heartbeat = HEARTBEAT_SECONDS
+    wanted.blocked_connection_timeout = BLOCKED_SECONDS
+    wanted.socket_timeout = CONNECT_SECONDS
+    wanted.stack_timeout = 2 * CONNECT_SECONDS
+    wanted.connection_attempts = 1
+    wanted.client_properties = {"connection_name": name}
+    return wanted
+
+
+def connect(url: str, name: str) -> BlockingConnection:
+    try:
+        return BlockingConnection(parameters(url, name))
+    except BROKER_ERRORS as error:
+        raise BrokerUnavailable(str(error) or type(error).__name__) from error

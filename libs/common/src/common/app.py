@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The front door of every service: one Flask application with the same manners."""
+
+import re
+import time
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from apiflask import APIBlueprint, APIFlask
+from apiflask.exceptions import HTTPError
+from flask import Flask, Request, Response, current_app, g, jsonify, request
+from flask.json.provider import JSONProvider
+from werkzeug.exceptions import HTTPException
+
+from common.access import Epochs, Guard, connect_redis, public
+from common.context import Trace, set_trace
+from common.cursors import Cursors
+from common.db import Database
+from common.health import Check, readiness
+from common.http import Client
+from common.logs import configure_logs, get_logger
+from common.metrics import REQUESTS, exposition
+from common.problems import (
+    MalformedBody,
+    Problem,
+    Unprocessable,
+    UnsupportedMediaType,
+    problem_of,
+    response_to,
+)
+from common.settings import ServiceSettings
+from common.tokens import KeySet, ServiceTokens, Verifier
+
+log = get_logger(__name__)
+
+REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+MOST_BYTES = 1024 * 1024
+QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class _Json(JSONProvider):
+    def dumps(self, obj: Any, **_options: Any) -> str:
+        return orjson.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **_options: Any) -> Any:
+        return orjson.loads(s)
+
+
+class _Request(Request):
+    def get_json(self, *_args: Any, **_options: Any) -> Any:
+        """The body as JSON; no body is an empty object, so that its fields are what is missing."""
+        body = self.get_data()
+        if not body:
+            return {}
+        charset = self.mimetype_params.get("charset", "utf-8").lower()
+        if not self.is_json or charset not in {"utf-8", "utf8"}:
+            raise UnsupportedMediaType
+        try:
+            return orjson.loads(body)
+        except ValueError as error:
+            raise MalformedBody(f"The body is not valid JSON: {error}.") from error
+
+
+class _Application(APIFlask):
+    request_class = _Request
+    json_provider_class = _Json
+
+
+def create_service(
+    service: str,
+    config: ServiceSettings,
+    blueprints: list[APIBlueprint],
+    *,
+    database: Database | None = None,
+    guard: Guard | None = None,
+) -> APIFlask:
+    """A service's application, without its routes' own needs.
+
+    Args:
+        database: Another than the settings name.
+        guard: Another than the usual one; auth asks its own database instead of itself.
+    """
+    configure_logs(service, config.log_level)
+    app = _Application(service, title=f"Souk {service}", docs_path=None, spec_path=None)
+    app.config.update(
+        OPENAPI_VERSION="3.1.0", MAX_CONTENT_LENGTH=MOST_BYTES, VALIDATION_ERROR_STATUS_CODE=422
+    )
+    app.url_map.strict_slashes = False
+    app.extensions["database"] = database or Database.from_settings(config)
+    app.extensions["guard"] = guard or default_guard(service, config)
+    app.extensions["cursors"] = Cursors(config.secret_key.get_secret_value())
+    _handle_problems(app)
+    _trace_requests(app)
+    _answer_operators(app, config)
+    for blueprint in blueprints:
+        app.register_blueprint(blueprint)
+    return app
+
+
+def database() -> Database:
+    """The current application's database."""
+    found: Database = current_app.extensions["database"]
+    return found
+
+
+def cursors() -> Cursors:
+    """The current application's cursors."""
+    found: Cursors = current_app.extensions["cursors"]
+    return found
+
+
+def default_guard(service: str, config: ServiceSettings) -> Guard:
+    """The guard of every service that is not auth."""
+    tokens = ServiceTokens(config.service_token_key.get_secret_value(), service)
+    auth = Client(config.auth_url, tokens, read_seconds=1.0)
+    return Guard(
+        Verifier(
+            KeySet(lambda: _get(Client(config.jwks_url, None, read_seconds=1.0), "")),
+            issuer=config.token_issuer,
+            audience=config.token_audience,
+        ),
+        Epochs(
+            connect_redis(config.redis_url.get_secret_value()),
+            lambda user_id: _get(auth, f"/internal/users/{user_id}/epoch")["epoch"],
+        ),
+        tokens,
+    )
+
+
+def _get(client: Client, path: str) -> dict[str, Any]:
+    answer: dict[str, Any] = client.get(path).json()
+    return answer
+
+
+def _handle_problems(app: APIFlask) -> None:
+    def answer(error: Exception) -> Response:
+        return response_to(problem_of(error))
+
+    def invalid(error: HTTPError) -> Response:
+        fields: dict[str, Any] = {}
+        if isinstance(error.detail, dict):
+            for problems in error.detail.values():
+                fields.update(problems)
+        return response_to(Unprocessable(errors=fields))
+
+    app.register_error_handler(HTTPError, invalid)
+    for kind in (Problem, HTTPException, Exception):
+        app.register_error_handler(kind, answer)
+
+
+def _trace_requests(app: Flask) -> None:
+    @app.before_request
+    def begin() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        g.began = time.perf_counter()
+        set_trace(Trace(correlation_id=given if REQUEST_ID.fullmatch(given) else uuid4().hex))
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        seconds = time.perf_counter() - g.began
+        route = request.url_rule.rule if request.url_rule else "none"
+        REQUESTS.labels(request.method, route, response.status_code).observe(seconds)
+        if route not in QUIET_ROUTES:
+            log.info(
+                "request",
+                method=request.method,
+                path=request.path,
+                status=response.status_code,
+                milliseconds=round(seconds * 1000, 1),
+            )
+        return response
+
+
+def _answer_operators(app: APIFlask, config: ServiceSettings) -> None:
+    redis = connect_redis(config.redis_url.get_secret_value())
+    app.extensions["checks"] = [
+        Check(name="database", ask=app.extensions["database"].ping),
+        Check(name="redis", ask=redis.ping, required=False),
+    ]
+    operators = APIBlueprint("operators", __name__, enable_openapi=False)
+
+    @operators.get("/healthz")
+    @public
+    def get_healthz() -> Response:
+        return jsonify({"ok": True})
+
+    @operators.get("/readyz")
+    @public
+    def get_readyz() -> tuple[Response, int]:
+        body, ready = readiness(app.extensions["checks"])
+        return jsonify(body), 200 if ready else 503
+
+    @operators.get("/metrics")
+    @public
+    def get_metrics() -> Response:
+        body, content_type = exposition()
+        return Response(body, content_type=content_type)
+
+    app.register_blueprint(operators)

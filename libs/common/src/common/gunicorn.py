@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""gunicorn's settings, the same for every service."""
+
+import os
+import shutil
+from typing import Any
+
+from prometheus_client import multiprocess
+
+worker_class = "gthread"
+preload_app = True  # one import, shared pages; nothing connects before the fork
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
+keepalive = 75  # longer than the gateway keeps its side, so that we never close under a request
+timeout = 30
+graceful_timeout = 10
+backlog = 512
+header_map = "drop"
+forwarded_allow_ips = ""  # nobody's word about schemes or addresses counts here
+errorlog = "-"
+accesslog = None  # the application logs its requests itself
+loglevel = "warning"
+control_socket_disable = True
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def on_exit(_server: Any) -> None:
+    shutil.rmtree(os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""), ignore_errors=True)

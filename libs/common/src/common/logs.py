@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logs: one JSON object a line, with the request id that the gateway gave."""
+
+import logging
+import sys
+from typing import Any
+
+import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from common.context import current_trace
+
+HIDDEN = "[hidden]"
+SECRET_FIELDS = frozenset(
+    {"password", "token", "access_token", "refresh_token", "authorization", "secret", "key", "body"}
+)
+
+
+def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event.setdefault("correlation_id", current_trace().correlation_id)
+    return event
+
+
+def _hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    # A second fence: nobody should log these, and if somebody does, nobody reads them.
+    for name in SECRET_FIELDS & event.keys():
+        event[name] = HIDDEN
+    return event
+
+
+def _dumps(event: Any, **_options: Any) -> str:
+    return orjson.dumps(event, default=str).decode()
+
+
+def configure_logs(service: str, level: str = "info") -> None:
+    """Send this process's logs, and those of its libraries, to standard output as JSON."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_trace,
+        _hide_secrets,
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                lambda _logger, _method, event: {"service": service, **event},
+                structlog.processors.JSONRenderer(serializer=_dumps),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("pika", "urllib3", "alembic.runtime.plugins", "werkzeug", "botocore"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger

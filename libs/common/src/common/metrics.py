@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every metric that more than one service has. Few labels, never ids."""
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+REQUESTS = Histogram(
+    "souk_request_seconds", "HTTP requests by route and status", ["method", "route", "status"]
+)
+COMMANDS = Histogram("souk_command_seconds", "Commands, with all their attempts", ["command"])
+COMMAND_RETRIES = Counter(
+    "souk_command_retries_total", "Commands run again after a lost race", ["command", "errno"]
+)
+OUTBOX_DEPTH = Gauge("souk_outbox_depth", "Events that wait for the broker")
+OUTBOX_OLDEST = Gauge("souk_outbox_oldest_seconds", "Age of the oldest waiting event")
+PUBLISHED = Counter("souk_events_published_total", "Events that the broker confirmed", ["event"])
+UNPUBLISHED = Counter(
+    "souk_events_publish_failures_total", "Events that it did not, by reason", ["reason"]
+)
+HANDLED = Counter(
+    "souk_events_handled_total",
+    "Events by outcome: done, duplicate, retried, dead",
+    ["event", "outcome"],
+)
+
+
+def exposition() -> tuple[bytes, str]:
+    """All metrics of this process, or of all processes of a gunicorn, and their content type."""
+    registry = REGISTRY
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry), CONTENT_TYPE_LATEST

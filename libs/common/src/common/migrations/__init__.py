@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Migrations: each service's own steps, run by one environment, one runner at a time."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+
+LOCK_SECONDS = 60
+HERE = Path(__file__).parent
+
+
+class MigrationBusy(Exception):
+    """Somebody else has been migrating this schema for too long."""
+
+
+def alembic_config(versions: Path, connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    config.set_main_option("version_locations", str(versions))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def is_at_head(connection: Connection, versions: Path) -> bool:
+    heads = ScriptDirectory.from_config(alembic_config(versions)).get_heads()
+    return set(MigrationContext.configure(connection).get_current_heads()) == set(heads)
+
+
+def migrate_to_head(url: str, versions: Path) -> bool:
+    """Run the missing steps; returns whether there were any.
+
+    Several may be started at once: a named lock lets one work, and the others find nothing to do.
+
+    Raises:
+        MigrationBusy: The lock did not come free in a minute.
+    """
+    engine = create_engine(url, isolation_level="READ COMMITTED")
+    try:
+        with engine.connect() as connection:
+            if is_at_head(connection, versions):
+                return False
+            name = {"name": f"souk-migrate-{engine.url.database}", "wait": LOCK_SECONDS}
+            if not connection.execute(text("SELECT GET_LOCK(:name, :wait)"), name).scalar():
+                raise MigrationBusy(str(engine.url.database))
+            try:
+                connection.commit()
+                command.upgrade(alembic_config(versions, connection), "head")
+                connection.commit()
+            finally:
+                connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name["name"]})
+            return True
+    finally:
+        engine.dispose()

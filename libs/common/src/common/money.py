@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Money is an integer of minor units inside; only here it turns into text and back."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+MOST = 10**12
+"""Ten billion of the main unit; a total of many such lines still fits a BIGINT."""
+
+
+def to_minor(value: Any) -> int:
+    """Read a JSON number or a decimal string with at most two decimals as minor units.
+
+    Raises:
+        ValueError: Anything else, and amounts beyond ``MOST``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError('must be a number or a decimal string such as "12.50"')  # noqa: TRY004 - pydantic's protocol
+    try:
+        # A float goes through its shortest text: 0.1 is ten cents, whatever its binary tail.
+        amount = Decimal(str(value).strip() if not isinstance(value, str) else value)
+        minor = amount * 100
+        exact = minor == minor.to_integral_value()
+    except InvalidOperation as error:
+        raise ValueError('must be a decimal amount such as "12.50"') from error
+    if not exact:
+        raise ValueError("must have at most two decimals")
+    if not 0 <= minor <= MOST:
+        raise ValueError(f"must be between 0 and {to_text(MOST)}")
+    return int(minor)
+
+
+def to_text(minor: int) -> str:
+    """Write minor units as ``/v1`` shows money: ``1250`` is ``"12.50"``."""
+    sign, units = "-" if minor < 0 else "", abs(minor)
+    return f"{sign}{units // 100}.{units % 100:02d}"
+
+
+def to_number(minor: int) -> int | float:
+    """Write minor units as the seed surfaces show money: a JSON number."""
+    return minor // 100 if minor % 100 == 0 else float(Decimal(minor) / 100)
+
+
+Amount = Annotated[
+    int,
+    BeforeValidator(to_minor),
+    Field(description="An amount of money: a decimal string or a number, at most two decimals."),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^\d{1,11}(\.\d{1,2})?$"},
+                {"type": "number", "minimum": 0},
+            ],
+            "examples": ["12.50"],
+        }
+    ),
+]
+"""A field that takes money as clients write it and holds minor units."""

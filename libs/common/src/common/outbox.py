@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outbox: events wait in the schema that they come from until the broker has them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    Row,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.mysql import BIGINT, MEDIUMBLOB
+from sqlalchemy.orm import Session
+
+from common.clock import utcnow
+from common.db import Identifier, Moment, exact, new_metadata
+from common.events import Envelope, Event
+
+outbox_messages = Table(
+    "outbox_messages",
+    new_metadata(),
+    Column("seq", BIGINT(unsigned=True), primary_key=True, autoincrement=True),
+    Column("event_id", Identifier, nullable=False, unique=True),
+    Column("type", exact(64), nullable=False),
+    Column("subject", exact(64), nullable=False),
+    Column("aggregate_version", BigInteger, nullable=False),
+    Column("routing_key", exact(128), nullable=False),
+    Column("correlation_id", exact(64), nullable=False),
+    Column("body", MEDIUMBLOB, nullable=False),
+    Column("occurred_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", Moment, nullable=False),
+    Index("ix_outbox_messages_next_attempt_at", "next_attempt_at", "seq"),
+)
+
+FIRST_DELAY_SECONDS = 1
+LONGEST_DELAY_SECONDS = 60
+
+
+def declare_outbox(metadata: MetaData) -> Table:
+    """Give a service's schema its outbox."""
+    return outbox_messages.to_metadata(metadata)
+
+
+def append(session: Session, event: Event, *, version: int) -> Envelope:
+    """Promise *event* to the world if, and only if, this transaction commits.
+
+    Args:
+        version: The aggregate's version after the change, so that readers can drop stale news.
+    """
+    envelope = Envelope.seal(event, aggregate_version=version)
+    append_all(session, [envelope])
+    return envelope
+
+
+def append_all(session: Session, envelopes: Sequence[Envelope]) -> None:
+    """Promise many events in one statement, in their order."""
+    if envelopes:
+        session.execute(insert(outbox_messages), [_row(envelope) for envelope in envelopes])
+
+
+def _row(envelope: Envelope) -> dict[str, Any]:
+    return {
+        "event_id": envelope.id,
+        "type": envelope.type,
+        "subject": envelope.subject,
+        "aggregate_version": envelope.aggregateversion,
+        "routing_key": envelope.routing_key,
+        "correlation_id": envelope.correlationid,
+        "body": envelope.to_json(),
+        "occurred_at": envelope.time,
+        "next_attempt_at": envelope.time,
+    }
+
+
+def claim(session: Session, *, limit: int, now: datetime) -> Sequence[Row[Any]]:
+    """Lock the oldest waiting events that nobody else holds.
+
+    By state, never by a high-water mark: rows that commit late have low numbers.
+    """
+    query = (
+        select(outbox_messages)
+        .where(outbox_messages.c.next_attempt_at <= now)
+        .order_by(outbox_messages.c.seq)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return session.execute(query).all()
+
+
+def settle(session: Session, seqs: Sequence[int]) -> None:
+    """Forget events that the broker has confirmed."""
+    if seqs:
+        session.execute(delete(outbox_messages).where(outbox_messages.c.seq.in_(seqs)))
+
+
+def postpone(session: Session, rows: Sequence[Row[Any]], *, now: datetime) -> None:
+    """Try these again later: a second, then twice as long each time, at most a minute."""
+    for row in rows:
+        delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(row.attempts, 10))
+        session.execute(
+            update(outbox_messages)
+            .where(outbox_messages.c.seq == row.seq)
+            .values(
+                attempts=outbox_messages.c.attempts + 1,
+                next_attempt_at=now + timedelta(seconds=delay),
+            )
+        )
+
+
+def backlog(session: Session) -> tuple[int, float]:
+    """How many events wait, and for how many seconds the oldest does."""
+    columns = func.count(), func.min(outbox_messages.c.occurred_at)
+    depth, oldest = session.execute(select(*columns)).one()
+    return depth, (utcnow() - oldest).total_seconds() if oldest else 0.0

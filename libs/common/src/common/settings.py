@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Settings come from the environment, are read once, and refuse to start when wrong."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+SHORTEST_SECRET = 32
+FEWEST_DIFFERENT_CHARACTERS = 10
+
+
+def _strong(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if len(text) < SHORTEST_SECRET or len(set(text)) < FEWEST_DIFFERENT_CHARACTERS:
+        raise ValueError(
+            f"must have at least {SHORTEST_SECRET} characters, "
+            f"{FEWEST_DIFFERENT_CHARACTERS} of them different"
+        )
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_strong)]
+"""A key that somebody could forge things with: long, and never shown."""
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """``X_FILE`` names the file that holds ``X``, as orchestrators hand out secrets."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        del field
+        path = os.environ.get(f"{field_name.upper()}_FILE")
+        return (Path(path).read_text().strip() if path else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, key, _ = self.get_field_value(field, name)
+            if value is not None:
+                values[key] = value
+        return values
+
+
+class Settings(BaseSettings):
+    """What every process needs to know about its surroundings."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True
+    )
+
+    log_level: str = "info"
+    worker_host: str = "127.0.0.1"
+    worker_port: int = 9200
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is given
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment, or end the process with every fault named in one message.
+
+        The message names settings and what is wrong with them, never a value.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            faults = [
+                f"  {'.'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+                for fault in error.errors(include_input=False, include_url=False)
+            ]
+            sys.exit(
+                f"{cls.__module__}: these settings are missing or wrong:\n" + "\n".join(faults)
+            )
+        except OSError as error:
+            sys.exit(f"{cls.__module__}: a secret's file can't be read: {error.filename}")
+
+
+class DatabaseSettings(Settings):
+    """A process with a schema of its own."""
+
+    database_url: SecretStr = Field(
+        validation_alias=AliasChoices("database_url", "DATABASE_URL", "DB_URI")
+    )
+    database_pool_size: int = Field(default=8, ge=1, le=64)
+    database_pool_wait_seconds: float = Field(default=2.0, gt=0)
+    database_lock_wait_seconds: int = Field(default=3, ge=1, le=50)
+    database_read_seconds: float = Field(default=10.0, gt=0)
+
+
+class ServiceSettings(DatabaseSettings):
+    """A service: a web process that answers and a worker that talks to the broker."""
+
+    amqp_url: SecretStr
+    redis_url: SecretStr
+    http_host: str = "127.0.0.1"
+    http_port: int = 9100
+    web_workers: int = Field(default=1, ge=1)
+    web_threads: int = Field(default=8, ge=1)
+    auth_url: str = "http://127.0.0.1:9101"
+    jwks_url: str = "http://127.0.0.1:9101/.well-known/jwks.json"
+    token_issuer: str = "souk"  # noqa: S105 - a name, not a token
+    token_audience: str = "souk"  # noqa: S105
+    service_token_key: Secret
+    secret_key: Secret = Field(
+        validation_alias=AliasChoices("secret_key", "SECRET_KEY", "JWT_SECRET_KEY")
+    )
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Consuming: each event's effect happens once, however often the event is delivered."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event as Signal
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from common import inbox
+from common.amqp import BrokerUnavailable, Consumer, Delivery, Topology, TopologyConflict
+from common.context import Trace, traced
+from common.contracts import EVENTS
+from common.db import Database
+from common.events import Envelope, Event
+from common.logs import get_logger
+from common.metrics import HANDLED
+from common.problems import Unavailable
+
+log = get_logger(__name__)
+
+Handler = Callable[[Session, Any, Envelope], None]
+"""What to do about one event: ``on_order_placed(session, event, envelope)``. It must do no harm
+when it runs twice, and it must not mind news that are older than what it knows."""
+
+MOST_ATTEMPTS = 6
+RECEIVE_SECONDS = 0.5
+TROUBLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Item:
+    delivery: Delivery
+    envelope: Envelope
+    event: Event
+
+
+class Poison(Exception):
+    """A message that no attempt will make readable."""
+
+
+def read_message(body: bytes) -> tuple[Envelope, Event]:
+    """Parse one message.
+
+    Raises:
+        Poison: It is no event of ours, or one from the future.
+    """
+    try:
+        envelope = Envelope.from_json(body)
+        event_class = EVENTS[envelope.type]
+        if envelope.dataschemaversion != str(event_class.version):
+            raise Poison(f"{envelope.type} has version {envelope.dataschemaversion}")
+        return envelope, event_class.model_validate(envelope.data)
+    except (ValueError, KeyError, TypeError) as error:
+        raise Poison(f"{type(error).__name__}: not a readable event") from error
+
+
+class Subscriber:
+    """Handles one service's queues, a batch a transaction."""
+
+    def __init__(
+        self,
+        database: Database,
+        url: str,
+        topology: Topology,
+        handlers: Mapping[type[Event], Handler],
+    ) -> None:
+        missing = set(topology.events) ^ set(handlers)
+        if missing:
+            names = sorted(event.type() for event in missing)
+            raise ValueError(f"subscribed and handled events differ: {', '.join(names)}")
+        self._database = database
+        self._url = url
+        self._topology = topology
+        self._handlers = handlers
+
+    def run(self, stop: Signal) -> None:
+        """Consume until *stop*; wait out a broker or a database that is gone.
+
+        Raises:
+            TopologyConflict: The broker holds queues of ours with other arguments.
+        """
+        while not stop.is_set():
+            try:
+                self._topology.declare(self._url)
+                self._consume(stop)
+            except TopologyConflict:
+                raise
+            except BrokerUnavailable as error:
+                log.warning("subscriber_waits", reason=str(error))
+                stop.wait(TROUBLE_SECONDS)
+
+    def _consume(self, stop: Signal) -> None:
+        consumer = Consumer(
+            self._url,
+            f"{self._topology.service} subscriber",
+            queues=self._topology.queue_names(),
+            exchange=self._topology.exchange,
+        )
+        try:
+            while not stop.is_set():
+                batch = consumer.receive(wait=RECEIVE_SECONDS)
+                if batch:
+                    self._finish(consumer, batch, stop)
+        finally:
+            consumer.close()
+
+    def _finish(self, consumer: Consumer, batch: Sequence[Delivery], stop: Signal) -> None:
+        items = []
+        for delivery in batch:
+            try:
+                envelope, event = read_message(delivery.body)
+                items.append(_Item(delivery=delivery, envelope=envelope, event=event))
+            except Poison as error:
+                log.error("event_unreadable", queue=delivery.queue, reason=str(error))
+                HANDLED.labels(delivery.properties.type or "unknown", "dead").inc()
+                consumer.bury(delivery, str(error))
+        while items and not stop.is_set():
+            try:
+                self._settle(consumer, items)
+                return
+            except Unavailable as error:
+                # The database is away. That is not the events' fault: no attempt is counted.
+                log.warning("subscriber_waits", reason=error.detail)
+                consumer.pause(TROUBLE_SECONDS)
+
+    def _settle(self, consumer: Consumer, items: Sequence[_Item]) -> None:
+        """Handle *items* in one transaction; where one fails, halve until it stands alone."""
+        try:
+            duplicates = self._database.run(self._handle, items)
+        except (Unavailable, BrokerUnavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its event's trouble
+            if len(items) > 1:
+                middle = len(items) // 2
+                self._settle(consumer, items[:middle])
+                self._settle(consumer, items[middle:])
+            else:
+                self._refuse(consumer, items[0], error)
+            return
+        consumer.acknowledge([item.delivery for item in items])
+        for item in items:
+            outcome = "duplicate" if item.envelope.id in duplicates else "done"
+            HANDLED.labels(item.envelope.type, outcome).inc()
+
+    def _handle(self, session: Session, items: Sequence[_Item]) -> set[Any]:
+        consumer = self._topology.service
+        known = inbox.already_handled(session, consumer, [item.envelope.id for item in items])
+        fresh = {item.envelope.id: item for item in items if item.envelope.id not in known}
+        # The inbox comes first: a second worker with the same event fails here, before any effect.
+        inbox.remember(session, consumer, fresh.keys())
+        for item in fresh.values():
+            envelope = item.envelope
+            trace = Trace(
+                correlation_id=envelope.correlationid,
+                causation_id=str(envelope.id),
+                actor=envelope.actor,
+            )
+            with traced(trace):
+                self._handlers[type(item.event)](session, item.event, envelope)
+        return known
+
+    def _refuse(self, consumer: Consumer, item: _Item, error: Exception) -> None:
+        delivery, reason = item.delivery, f"{type(error).__name__}: {error}"[:500]
+        log.error(
+            "event_failed",
+            event_type=item.envelope.type,
+            event_id=str(item.envelope.id),
+            attempt=delivery.attempt,
+            exc_info=error,
+        )
+        if delivery.attempt >= MOST_ATTEMPTS:
+            HANDLED.labels(item.envelope.type, "dead").inc()
+            consumer.bury(delivery, reason)
+        else:
+            HANDLED.labels(item.envelope.type, "retried").inc()
+            consumer.retry_later(delivery, reason)

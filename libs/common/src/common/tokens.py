@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tokens: how users' access tokens and services' own tokens are checked."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import jwt
+from jwt import PyJWK, PyJWKSet
+
+from common.problems import TokenExpired, TokenInvalid, Unavailable
+
+ALGORITHM = "ES256"
+REQUIRED = ["iss", "aud", "sub", "iat", "nbf", "exp", "jti"]
+ROLES = frozenset({"admin", "user", "analyst"})
+KEYS_FRESH_SECONDS = 60
+KEYS_ASK_AGAIN_SECONDS = 5
+REMEMBERED_TOKENS = 4096
+SERVICE_AUDIENCE = "internal"
+SERVICE_TOKEN_SECONDS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who asks, as a verified token says."""
+
+    user_id: int
+    username: str
+    role: str
+    epoch: int
+    expires_at: int
+    guest: bool = False
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == "admin"
+
+    @property
+    def actor(self) -> str:
+        return f"user/{self.user_id}"
+
+
+class KeySet:
+    """Auth's public keys: fetched when needed, kept when auth is away.
+
+    Args:
+        fetch: Asks for the key set document; raises ``Unavailable``.
+    """
+
+    def __init__(self, fetch: Callable[[], dict[str, Any]]) -> None:
+        self._fetch = fetch
+        self._keys: dict[str, PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._asked_at = float("-inf")
+        self._lock = threading.Lock()
+
+    def key(self, kid: str) -> PyJWK:
+        """The key with this id.
+
+        Raises:
+            TokenInvalid: Auth knows no such key.
+            Unavailable: Nobody has told us any keys yet.
+        """
+        now = time.monotonic()
+        if kid not in self._keys or now - self._fetched_at > KEYS_FRESH_SECONDS:
+            self._refresh(now)
+        if not self._keys:
+            raise Unavailable("The keys that tokens are checked with are not available yet.")
+        if kid not in self._keys:
+            raise TokenInvalid
+        return self._keys[kid]
+
+    def _refresh(self, now: float) -> None:
+        with self._lock:
+            # A flood of tokens with invented key ids must not become a flood of fetches.
+            if self._keys and now - self._asked_at < KEYS_ASK_AGAIN_SECONDS:
+                return
+            self._asked_at = now
+            try:
+                keys = PyJWKSet.from_dict(self._fetch()).keys
+            except (Unavailable, jwt.PyJWTError):
+                return
+            self._keys = {str(key.key_id): key for key in keys}
+            self._fetched_at = now
+
+
+class Verifier:
+    """Checks users' access tokens. A token's signature is checked once and then remembered."""
+
+    def __init__(self, keys: KeySet, *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._seen: OrderedDict[bytes, Identity] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def verify(self, token: str) -> Identity:
+        """The identity in *token*.
+
+        Raises:
+            TokenExpired: It was good once.
+            TokenInvalid: It never was.
+            Unavailable: Nobody can tell, because the keys are not to be had.
+        """
+        digest = sha256(token.encode(errors="replace")).digest()
+        with self._lock:
+            known = self._seen.get(digest)
+        if known is None:
+            known = self._check(token)
+            with self._lock:
+                self._seen[digest] = known
+                while len(self._seen) > REMEMBERED_TOKENS:
+                    self._seen.popitem(last=False)
+        if known.expires_at <= time.time():
+            raise TokenExpired
+        return known
+
+    def _check(self, token: str) -> Identity:
+        try:
+            header = jwt.get_unverified_header(token)
+            # The algorithm is ours to name; a token that names another is not one of ours.
+            if header.get("alg") != ALGORITHM or "crit" in header:
+                raise TokenInvalid
+            claims = jwt.decode(
+                token,
+                self._keys.key(str(header.get("kid"))),
+                algorithms=[ALGORITHM],
+                issuer=self._issuer,
+                audience=self._audience,
+                options={"require": REQUIRED, "strict_aud": True},
+            )
+            return _identity(claims)
+        except jwt.ExpiredSignatureError as error:
+            raise TokenExpired from error
+        except (jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
+            raise TokenInvalid from error
+
+
+def _identity(claims: dict[str, Any]) -> Identity:
+    if claims["typ"] != "access" or claims["role"] not in ROLES:
+        raise TokenInvalid
+    if type(claims["exp"]) is not int:
+        raise TokenInvalid
+    return Identity(
+        user_id=int(claims["sub"]),
+        username=str(claims["name"]),
+        role=claims["role"],
+        epoch=int(claims["epoch"]),
+        expires_at=claims["exp"],
+        guest=bool(claims.get("guest", False)),
+    )
+
+
+class ServiceTokens:
+    """Issues and checks the tokens with which one service commands another."""
+
+    def __init__(self, key: str, service: str) -> None:
+        self._key = key
+        self._service = service
+        self._issued: tuple[float, str] = (0.0, "")
+
+    def issue(self) -> str:
+        """A token for the next call; one is used for half its life."""
+        issued_at, token = self._issued
+        now = time.time()
+        if now - issued_at > SERVICE_TOKEN_SECONDS / 2:
+            claims = {
+                "iss": self._service,
+                "aud": SERVICE_AUDIENCE,
+                "sub": f"service/{self._service}",
+                "iat": int(now),
+                "exp": int(now) + SERVICE_TOKEN_SECONDS,
+            }
+            token = jwt.encode(claims, self._key, algorithm="HS256")
+            self._issued = (now, token)
+        return token
+
+    def verify(self, token: str) -> str:
+        """The name of the service that calls.
+
+        Raises:
+            TokenExpired, TokenInvalid: It is none.
+        """
+        try:
+            claims = jwt.decode(
+                token,
+                self._key,
+                algorithms=["HS256"],
+                audience=SERVICE_AUDIENCE,
+                options={"require": ["iss", "aud", "sub", "iat", "exp"], "strict_aud": True},
+            )
+        except jwt.ExpiredSignatureError as error:
+            raise TokenExpired from error
+        except jwt.PyJWTError as error:
+            raise TokenInvalid from error
+        return str(claims["iss"])

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The back door of every service: one process, a thread for each task, a small health server."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event as Signal
+
+import orjson
+
+from common.context import Trace, traced
+from common.health import Check, readiness
+from common.logs import get_logger
+from common.metrics import exposition
+from common.settings import Settings
+
+log = get_logger(__name__)
+
+Task = Callable[[Signal], None]
+"""Works until the signal is set, and survives its dependencies."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Periodic:
+    """Does *work* every *seconds*; a failure is logged and does not end it."""
+
+    name: str
+    seconds: float
+    work: Callable[[], object]
+
+    def __call__(self, stop: Signal) -> None:
+        while not stop.wait(self.seconds):
+            try:
+                with traced(Trace(actor=f"clock/{self.name}")):
+                    self.work()
+            except Exception as error:
+                log.warning("round_failed", task=self.name, exc_info=error)
+
+
+def run_worker(config: Settings, tasks: dict[str, Task], checks: Sequence[Check]) -> None:
+    """Run *tasks* until SIGTERM, or end the process when one of them dies.
+
+    A dead task is not restarted here: whoever supervises the process starts it anew, with all its
+    connections, and sees that something was wrong.
+    """
+    stop, failed = Signal(), Signal()
+
+    def guarded(name: str, task: Task) -> None:
+        try:
+            task(stop)
+        except Exception as error:
+            log.critical("task_died", task=name, exc_info=error)
+            failed.set()
+        finally:
+            stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    server = _health_server(config, list(checks))
+    threads = [
+        threading.Thread(target=guarded, args=(name, task), name=name)
+        for name, task in tasks.items()
+    ]
+    for thread in threads:
+        thread.start()
+    log.info("worker_started", tasks=sorted(tasks))
+    stop.wait()
+    for thread in threads:
+        thread.join(timeout=10)
+    server.shutdown()
+    if failed.is_set():
+        os._exit(1)
+
+
+def _health_server(config: Settings, checks: list[Check]) -> ThreadingHTTPServer:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            match self.path:
+                case "/healthz":
+                    self._answer(200, orjson.dumps({"ok": True}), "application/json")
+                case "/readyz":
+                    body, ready = readiness(checks)
+                    status = 200 if ready else 503
+                    self._answer(status, orjson.dumps(body), "application/json")
+                case "/metrics":
+                    text, content_type = exposition()
+                    self._answer(200, text, content_type)
+                case _:
+                    self._answer(404, b"{}", "application/json")
+
+        def _answer(self, status: int, body: bytes, content_type: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing: probes come every few seconds."""
+
+    server = ThreadingHTTPServer((config.worker_host, config.worker_port), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    return server
