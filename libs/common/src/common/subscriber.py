@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Consuming: each event's effect happens once, however often the event is delivered."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event as Signal
@@ -23,6 +24,10 @@ log = get_logger(__name__)
 Handler = Callable[[Session, Any, Envelope], None]
 """What to do about one event: ``on_order_placed(session, event, envelope)``. It must do no harm
 when it runs twice, and it must not mind news that are older than what it knows."""
+
+BatchHandler = Callable[[Session, Sequence[tuple[Any, Envelope]]], None]
+"""What to do about many events of one kind at once, for kinds that come by the thousand: the same
+promises as a handler's, with a few statements for all of them. No trace is set: they have many."""
 
 MOST_ATTEMPTS = 6
 RECEIVE_SECONDS = 0.5
@@ -65,8 +70,10 @@ class Subscriber:
         url: str,
         topology: Topology,
         handlers: Mapping[type[Event], Handler],
+        batch_handlers: Mapping[type[Event], BatchHandler] | None = None,
     ) -> None:
-        missing = set(topology.events) ^ set(handlers)
+        batch_handlers = batch_handlers or {}
+        missing = set(topology.events) ^ (handlers.keys() | batch_handlers.keys())
         if missing:
             names = sorted(event.type() for event in missing)
             raise ValueError(f"subscribed and handled events differ: {', '.join(names)}")
@@ -74,6 +81,7 @@ class Subscriber:
         self._url = url
         self._topology = topology
         self._handlers = handlers
+        self._batch_handlers = batch_handlers
 
     def run(self, stop: Signal) -> None:
         """Consume until *stop*; wait out a broker or a database that is gone.
@@ -150,8 +158,12 @@ class Subscriber:
         fresh = {item.envelope.id: item for item in items if item.envelope.id not in known}
         # The inbox comes first: a second worker with the same event fails here, before any effect.
         inbox.remember(session, consumer, fresh.keys())
+        batches: defaultdict[type[Event], list[tuple[Any, Envelope]]] = defaultdict(list)
         for item in fresh.values():
             envelope = item.envelope
+            if type(item.event) in self._batch_handlers:
+                batches[type(item.event)].append((item.event, envelope))
+                continue
             trace = Trace(
                 correlation_id=envelope.correlationid,
                 causation_id=str(envelope.id),
@@ -159,6 +171,8 @@ class Subscriber:
             )
             with traced(trace):
                 self._handlers[type(item.event)](session, item.event, envelope)
+        for event_class, received in batches.items():
+            self._batch_handlers[event_class](session, received)
         return known
 
     def _refuse(self, consumer: Consumer, item: _Item, error: Exception) -> None:
