@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BINARY, MetaData, create_engine, text
+from sqlalchemy import BINARY, ColumnElement, MetaData, create_engine, func, text
 from sqlalchemy.dialects.mysql import DATETIME, VARCHAR
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.exc import DBAPIError
@@ -89,6 +89,11 @@ def exact(length: int) -> VARCHAR:
 def folded(length: int) -> VARCHAR:
     """Text that its writer has already normalised, compared by code point: usernames, addresses."""
     return VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin")
+
+
+def database_clock() -> ColumnElement[datetime]:
+    """What time the database has: the one clock that all processes share."""
+    return func.utc_timestamp(6, type_=Moment)
 
 
 def error_number(error: DBAPIError) -> int:

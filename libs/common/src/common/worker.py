@@ -11,7 +11,9 @@ from threading import Event as Signal
 
 import orjson
 
+from common.amqp.connection import connect
 from common.context import Trace, traced
+from common.db import Database
 from common.health import Check, readiness
 from common.logs import get_logger
 from common.metrics import exposition
@@ -38,6 +40,15 @@ class Periodic:
                     self.work()
             except Exception as error:
                 log.warning("round_failed", task=self.name, exc_info=error)
+
+
+def broker_checks(database: Database, amqp_url: str) -> list[Check]:
+    """What a worker is not ready without."""
+
+    def ask_broker() -> None:
+        connect(amqp_url, "readiness").close()
+
+    return [Check(name="database", ask=database.ping), Check(name="broker", ask=ask_broker)]
 
 
 def run_worker(config: Settings, tasks: dict[str, Task], checks: Sequence[Check]) -> None:

@@ -57,12 +57,14 @@ class ProductPriceChanged(_ProductEvent):
 
 
 class _StockEvent(Event):
+    """Stock is an aggregate of its own: its versions count apart from its product's."""
+
     publisher: ClassVar[str] = "catalog"
 
     product_id: int
 
     def subject(self) -> str:
-        return f"product/{self.product_id}"
+        return f"stock/{self.product_id}"
 
 
 class StockChanged(_StockEvent):

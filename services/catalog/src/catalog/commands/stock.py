@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Units come onto the shelf and leave it; every change of ``on_hand`` goes through here."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from catalog import events
+from catalog.errors import ProductNotFound
+from catalog.locks import lock_stock
+from catalog.models import LedgerEntry, Product, Stock
+from common import outbox
+from common.clock import utcnow
+from common.context import current_trace
+from common.problems import Forbidden, Unprocessable
+from common.schemas import MOST_UNITS
+from common.tokens import Identity
+
+
+def change_stock(
+    session: Session,
+    *,
+    product_id: int,
+    actor: Identity,
+    delta: int | None = None,
+    exactly: int | None = None,
+    reason: str,
+) -> Stock:
+    """Add *delta* units (or take them away), or say that there are *exactly* so many.
+
+    Raises:
+        ProductNotFound
+        Forbidden: It is neither the actor's nor is the actor an admin.
+        BelowReserved: Orders were promised more than what would be left.
+        Unprocessable: More than the column can count.
+
+    Effects:
+        Locks the stock. Appends ``StockChanged``, and ``StockLow`` where it falls to the threshold.
+    """
+    product = session.get(Product, product_id)
+    if product is None or not product.is_listed:
+        raise ProductNotFound
+    if not actor.is_admin and product.seller_id != actor.user_id:
+        raise Forbidden("Only its seller and admins may change a product's stock.")
+    stock = lock_stock(session, [product_id])[product_id]
+    before = stock.available
+    on_hand = exactly if exactly is not None else stock.on_hand + (delta or 0)
+    if on_hand > MOST_UNITS:
+        raise Unprocessable(errors={"delta": [f"at most {MOST_UNITS} units fit"]})
+    if on_hand != stock.on_hand:
+        put_on_shelf(session, stock, delta=on_hand - stock.on_hand, reason=reason)
+        warn_if_low(session, product, before=before, available=stock.available, stock=stock)
+    return stock
+
+
+def put_on_shelf(
+    session: Session, stock: Stock, *, delta: int, reason: str, order_id: UUID | None = None
+) -> None:
+    """Change ``on_hand`` by *delta*, with its line in the ledger and its event.
+
+    The caller holds the lock. ``reserved`` is the caller's to change, before this.
+    """
+    stock.correct(stock.on_hand + delta)
+    told = outbox.append(
+        session, events.stock_changed(stock, delta=delta, reason=reason), version=stock.version
+    )
+    session.add(
+        LedgerEntry(
+            product_id=stock.product_id,
+            delta=delta,
+            on_hand=stock.on_hand,
+            reason=reason,
+            actor=current_trace().actor,
+            order_id=order_id,
+            event_id=told.id,
+            at=utcnow(),
+        )
+    )
+
+
+def warn_if_low(
+    session: Session, product: Product, *, before: int, available: int, stock: Stock
+) -> None:
+    """Tell that stock is low, once per fall: not again while it stays below the threshold."""
+    threshold = product.low_stock_at
+    if threshold is not None and available <= threshold < before:
+        low = events.stock_low(product, available=available, threshold=threshold)
+        outbox.append(session, low, version=stock.version)
+
+
+def products_by_id(session: Session, product_ids: list[int]) -> dict[int, Product]:
+    """The listed ones of these products."""
+    query = select(Product).where(Product.id.in_(product_ids), Product.is_listed)
+    return {product.id: product for product in session.scalars(query)}

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads: they never write and never lock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy.dialects.mysql import match
+from sqlalchemy.orm import Session, contains_eager
+
+from catalog.errors import ProductNotFound
+from catalog.models import LedgerEntry, Price, Product, Stock
+from common.clock import utcnow
+
+LARGEST_ID = 2**63 - 1
+LOWEST_PRICE_DAYS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which products, and in which order; *sort* is one of ``SORTS``."""
+
+    words: tuple[str, ...] = ()
+    seller_id: int | None = None
+    seller_name: str | None = None
+    mark: str | None = None
+    min_price: int | None = None
+    max_price: int | None = None
+    in_stock: bool | None = None
+    sort: str = "-created_at"
+
+
+TEXT: tuple[ColumnElement[Any], ...] = (
+    Product.__table__.c.name,
+    Product.__table__.c.description,
+)
+
+SORTS: dict[str, tuple[Any, bool]] = {
+    # Ids are given in the order of creation, so the id is the time and needs no index of its own.
+    "-created_at": (Product.id, True),
+    "created_at": (Product.id, False),
+    "price": (Product.price_minor, False),
+    "-price": (Product.price_minor, True),
+}
+
+
+def _listed() -> Select[Product]:
+    return (
+        select(Product)
+        .join(Product.stock)
+        .options(contains_eager(Product.stock))
+        .where(Product.is_listed)
+    )
+
+
+def product_by_ref(session: Session, ref: str) -> Product:
+    """The product that a path names: digits are its id, else its public id, else its sku.
+
+    Raises:
+        ProductNotFound
+    """
+    if ref.isascii() and ref.isdigit():
+        names: list[ColumnElement[bool]] = (
+            [Product.id == int(ref)] if int(ref) <= LARGEST_ID else []
+        )
+    elif ref.isascii():
+        names = [Product.public_id == ref, Product.sku == ref]
+    else:
+        names = []
+    for name in names:
+        product = session.scalar(_listed().where(name))
+        if product is not None:
+            return product
+    raise ProductNotFound
+
+
+def products_by_ref(session: Session, refs: Sequence[str]) -> dict[str, Product]:
+    """Many products by the names that a client gave them; unknown names are left out."""
+    plain = [ref for ref in refs if ref.isascii()]
+    ids = [int(ref) for ref in plain if ref.isdigit() and int(ref) <= LARGEST_ID]
+    words = [ref for ref in plain if not ref.isdigit()]
+    query = _listed().where(
+        or_(Product.id.in_(ids), Product.public_id.in_(words), Product.sku.in_(words))
+    )
+    found = session.scalars(query).all()
+    by_name: dict[str | None, Product] = {product.sku: product for product in found}
+    by_name |= {product.public_id: product for product in found}
+    by_id = {product.id: product for product in found}
+    named = {ref: by_id.get(int(ref)) if ref.isdigit() else by_name.get(ref) for ref in plain}
+    return {ref: product for ref, product in named.items() if product is not None}
+
+
+def list_products(
+    session: Session, *, filters: Filters, limit: int, after: list[Any] | None
+) -> Sequence[Product]:
+    """One page of products, one more than *limit* where there are more.
+
+    Args:
+        after: The sort keys of the last product of the page before.
+    """
+    column, descending = SORTS[filters.sort]
+    keys = [column] if column is Product.id else [column, Product.id]
+    query = _listed().where(*_conditions(filters))
+    if after is not None:
+        here, there = tuple_(*keys), tuple_(*after)
+        query = query.where(here < there if descending else here > there)
+    order = [key.desc() if descending else key.asc() for key in keys]
+    return session.scalars(query.order_by(*order).limit(limit + 1)).all()
+
+
+def position_of(product: Product, sort: str) -> list[Any]:
+    """The sort keys of *product*, for the cursor behind it."""
+    return [product.id] if SORTS[sort][0] is Product.id else [product.price_minor, product.id]
+
+
+def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = []
+    if filters.words:
+        # Every word must begin one of the product's words.
+        search = " ".join(f"+{word}*" for word in filters.words)
+        wanted.append(match(*TEXT, against=search).in_boolean_mode())
+    if filters.seller_id is not None:
+        wanted.append(Product.seller_id == filters.seller_id)
+    if filters.seller_name is not None:
+        wanted.append(Product.seller_name == filters.seller_name)
+    if filters.mark is not None:
+        wanted.append(Product.mark == filters.mark)
+    if filters.min_price is not None:
+        wanted.append(Product.price_minor >= filters.min_price)
+    if filters.max_price is not None:
+        wanted.append(Product.price_minor <= filters.max_price)
+    if filters.in_stock is not None:
+        has_stock = Stock.on_hand > Stock.reserved
+        wanted.append(has_stock if filters.in_stock else ~has_stock)
+    return wanted
+
+
+def ledger_of(
+    session: Session, *, product_id: int, limit: int, before: int | None
+) -> Sequence[LedgerEntry]:
+    """A product's stock changes, newest first, one more than *limit* where there are more."""
+    query = select(LedgerEntry).where(LedgerEntry.product_id == product_id)
+    if before is not None:
+        query = query.where(LedgerEntry.id < before)
+    return session.scalars(query.order_by(LedgerEntry.id.desc()).limit(limit + 1)).all()
+
+
+def prices_of(session: Session, *, product_id: int, limit: int) -> Sequence[Price]:
+    """What a product cost, newest first."""
+    query = (
+        select(Price)
+        .where(Price.product_id == product_id)
+        .order_by(Price.at.desc(), Price.id.desc())
+        .limit(limit)
+    )
+    return session.scalars(query).all()
+
+
+def lowest_price(session: Session, *, product_id: int, now: datetime | None = None) -> int | None:
+    """The lowest price of the last thirty days, the one that was already in force then included."""
+    since = (now or utcnow()) - timedelta(days=LOWEST_PRICE_DAYS)
+    in_force = (
+        select(func.max(Price.at)).where(Price.product_id == product_id, Price.at <= since)
+    ).scalar_subquery()
+    return session.scalar(
+        select(func.min(Price.price_minor)).where(
+            Price.product_id == product_id, Price.at >= func.coalesce(in_force, since)
+        )
+    )

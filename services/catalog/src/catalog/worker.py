@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Catalog's back door: events out, events in, and what is due. Wiring only."""
+
+from catalog.commands.overdue import ask_about_overdue
+from catalog.config import Config
+from catalog.handlers import HANDLERS
+from common.amqp import Publisher, Topology
+from common.contracts import SUBSCRIPTIONS
+from common.db import Database
+from common.logs import configure_logs
+from common.relay import Relay
+from common.subscriber import Subscriber
+from common.worker import Periodic, broker_checks, run_worker
+
+
+def main() -> None:
+    config = Config.load()
+    configure_logs("catalog", config.log_level)
+    database = Database.from_settings(config)
+    broker = config.amqp_url.get_secret_value()
+    topology = Topology(service="catalog", events=SUBSCRIPTIONS["catalog"])
+
+    def ask() -> None:
+        database.run(
+            ask_about_overdue,
+            overdue_seconds=config.reservation_overdue_seconds,
+            repeat_seconds=config.overdue_repeat_seconds,
+        )
+
+    run_worker(
+        config,
+        {
+            "relay": Relay(database, Publisher(broker, "catalog relay")).run,
+            "subscriber": Subscriber(database, broker, topology, HANDLERS).run,
+            "overdue": Periodic(name="overdue", seconds=config.overdue_sweep_seconds, work=ask),
+        },
+        broker_checks(database, broker),
+    )
