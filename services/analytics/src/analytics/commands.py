@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""State changes: one function = one transaction, or a part of the one that handles a batch.
+
+Counters move in the same transaction as the rows that they count, and only by what really changed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import insert, select, text, tuple_, update
+from sqlalchemy.dialects.mysql import insert as mysql_insert
+from sqlalchemy.orm import Session
+
+from analytics import queries
+from analytics.models import CANCELLED, PLACED, LoggedEvent, Product, ProductMinute, Sale, View
+from common.events import Envelope
+
+METRICS = ("views", "orders", "units", "revenue")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewView:
+    """A view as it was told."""
+
+    at: datetime
+    event_id: UUID
+    product_id: int
+    viewer_id: int | None
+    session: str
+    status: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of an order; *unit_price* in minor units."""
+
+    product_id: int
+    quantity: int
+    unit_price: int
+
+
+@dataclass(kw_only=True)
+class Count:
+    """What is added to one product's minute, or taken back from it."""
+
+    views: int = 0
+    orders: int = 0
+    units: int = 0
+    revenue: int = 0
+
+
+Counts = Mapping[tuple[datetime, int], Count]
+"""By minute and product id."""
+
+
+def append_to_log(session: Session, *, envelope: Envelope) -> bool:
+    """Write the event down, unless it already is; returns whether it was new."""
+    known = select(LoggedEvent.seq).where(LoggedEvent.event_id == envelope.id)
+    if session.scalar(known) is not None:
+        return False
+    row = {
+        "event_id": envelope.id,
+        "source": envelope.source,
+        "type": envelope.type,
+        "version": envelope.dataschemaversion,
+        "subject": envelope.subject,
+        "aggregate_version": envelope.aggregateversion,
+        "time": envelope.time,
+        "correlation_id": envelope.correlationid,
+        "causation_id": envelope.causationid,
+        "actor": envelope.actor,
+        "body": envelope.to_json(),
+    }
+    session.execute(insert(LoggedEvent), [row])
+    return True
+
+
+def record_views(session: Session, *, views: Iterable[NewView]) -> int:
+    """Store and count those *views* that are not stored yet; returns how many were new.
+
+    Three statements, however many views.
+    """
+    asked = {(view.at, view.event_id): view for view in views}
+    key = tuple_(View.at, View.event_id)
+    known = session.execute(select(View.at, View.event_id).where(key.in_(asked)))
+    new = [asked[at, event_id] for at, event_id in asked.keys() - {tuple(row) for row in known}]
+    if not new:
+        return 0
+    new.sort(key=lambda view: (view.at, view.event_id))
+    session.execute(insert(View), [asdict(view) for view in new])
+    counts: defaultdict[tuple[datetime, int], Count] = defaultdict(Count)
+    for view in new:
+        counts[minute_of(view.at), view.product_id].views += 1
+    _add(session, counts)
+    return len(new)
+
+
+def record_order(
+    session: Session, *, order_id: str, lines: Sequence[Line], at: datetime, is_cancelled: bool
+) -> None:
+    """Take in that an order was placed or cancelled, in whatever order and however often told.
+
+    Args:
+        at: When it happened. The earliest time of all that is told about an order counts.
+
+    Effects:
+        Locks the order's sales, then its products' minutes.
+    """
+    status = CANCELLED if is_cancelled else PLACED
+    query = select(Sale).where(Sale.order_id == order_id).order_by(Sale.line).with_for_update()
+    sales = list(session.scalars(query.execution_options(populate_existing=True)))
+    before = _counted(sales)
+    if sales:
+        for sale in sales:
+            sale.learn(at=at, status=status)
+    else:
+        sales = [
+            Sale(order_id=order_id, line=number, at=at, status=status, **asdict(line))
+            for number, line in enumerate(lines, start=1)
+        ]
+        session.add_all(sales)
+    session.flush()
+    after = _counted(sales)
+    if after != before:
+        _take_back(session, before)
+        _add(session, after)
+
+
+def learn_product(
+    session: Session,
+    *,
+    product_id: int,
+    version: int,
+    sku: str | None,
+    name: str,
+    seller_id: int,
+    public_id: str | None = None,
+    is_deleted: bool = False,
+) -> Product:
+    """Take in news of a product; older news than what is known only fill gaps.
+
+    Args:
+        public_id: It never changes, so it is good from news of any age.
+        is_deleted: A product that is gone never comes back.
+    """
+    product = session.get(Product, product_id, with_for_update=True)
+    if product is None:
+        product = Product(id=product_id, version=version, is_deleted=False)
+        session.add(product)
+    product.learn(version=version, sku=sku, name=name, seller_id=seller_id)
+    product.public_id = product.public_id or public_id
+    product.is_deleted = product.is_deleted or is_deleted
+    return product
+
+
+def add_view_partitions(session: Session, *, today: date, days_ahead: int) -> list[str]:
+    """Give each day up to *days_ahead* from *today* a partition; returns the names of new ones.
+
+    A view of a day without one goes to the last partition, which has no end, so a late run loses
+    nothing: it moves those rows. Schema changes commit by themselves; running twice is harmless.
+    """
+    existing = queries.view_partitions(session)
+    days = [today + timedelta(days=number) for number in range(days_ahead + 1)]
+    new = [day for day in days if _partition(day) > max(existing, default="")]
+    if not new:
+        return []
+    parts = ", ".join(
+        f"PARTITION {_partition(day)} VALUES LESS THAN ('{day + timedelta(days=1)}')" for day in new
+    )
+    # Whoever waits for a table's metadata lock stops everybody behind it: rather give up early.
+    session.execute(text("SET SESSION lock_wait_timeout = 3"))
+    session.execute(
+        text(
+            "ALTER TABLE views REORGANIZE PARTITION p_future INTO "
+            f"({parts}, PARTITION p_future VALUES LESS THAN (MAXVALUE))"
+        )
+    )
+    return [_partition(day) for day in new]
+
+
+def minute_of(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
+
+
+def _partition(day: date) -> str:
+    return f"p{day:%Y%m%d}"
+
+
+def _counted(sales: Iterable[Sale]) -> Counts:
+    """What these lines of one order add to their products' minutes; nothing once cancelled."""
+    counts: defaultdict[tuple[datetime, int], Count] = defaultdict(Count)
+    for sale in sales:
+        if sale.status == PLACED:
+            count = counts[minute_of(sale.at), sale.product_id]
+            count.orders = 1  # two lines of the same product are still one order
+            count.units += sale.quantity
+            count.revenue += sale.quantity * sale.unit_price
+    return counts
+
+
+def _add(session: Session, counts: Counts) -> None:
+    if not counts:
+        return
+    # In the order of the key, so that two workers wait for each other in one direction only.
+    rows = [
+        {"minute": minute, "product_id": product_id, **asdict(counts[minute, product_id])}
+        for minute, product_id in sorted(counts)
+    ]
+    statement = mysql_insert(ProductMinute).values(rows)
+    grown = {
+        name: getattr(ProductMinute, name) + getattr(statement.inserted, name) for name in METRICS
+    }
+    session.execute(statement.on_duplicate_key_update(grown))
+
+
+def _take_back(session: Session, counts: Counts) -> None:
+    # Not by the same upsert: servers check a row's constraints before they see that it exists.
+    for minute, product_id in sorted(counts):
+        count = asdict(counts[minute, product_id])
+        session.execute(
+            update(ProductMinute)
+            .where(ProductMinute.minute == minute, ProductMinute.product_id == product_id)
+            .values({name: getattr(ProductMinute, name) - count[name] for name in METRICS})
+            .execution_options(synchronize_session=False)
+        )

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What analytics needs to know about its surroundings."""
+
+from pydantic import Field
+
+from common.settings import ServiceSettings
+
+
+class Config(ServiceSettings):
+    """Settings of analytics.
+
+    Attributes:
+        inbox_kept_days: How long handled events are remembered. Every effect is idempotent by a key
+            of its own as well, so a dead letter that is replayed later does no harm either.
+        partitions_ahead_days: For how many days to come the views' partitions exist.
+    """
+
+    http_port: int = 9105
+    worker_port: int = 9205
+    inbox_kept_days: int = Field(default=7, ge=1, le=365)
+    partitions_ahead_days: int = Field(default=7, ge=1, le=60)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may come in and what goes out."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from analytics.queries import LARGEST_ID, Metric
+from analytics.windows import Bucket
+from common.schemas import Page, Query, Shown
+
+RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
+)
+FIRST_YEAR, LAST_YEAR = 1970, 9000
+
+
+def read_moment(value: Any) -> datetime:
+    """Read a time as RFC 3339 writes it; more than microseconds are cut off.
+
+    Raises:
+        ValueError: Anything else, a time without an offset too, and years that no shop has seen.
+    """
+    text = str(value).upper()
+    if not RFC3339.fullmatch(text):
+        raise ValueError("must be a time such as 2026-11-20T12:00:00Z")
+    try:
+        moment = datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is out of range") from error
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"must be in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return moment
+
+
+Instant = Annotated[datetime, BeforeValidator(read_moment)]
+
+
+class Range(Query):
+    """A stretch of time; what is not said is filled in by the question."""
+
+    start: Instant | None = Field(default=None, alias="from")
+    end: Instant | None = Field(default=None, alias="to")
+
+
+class SeriesAsked(Range):
+    bucket: Bucket = "hour"
+
+
+class TopAsked(Range):
+    metric: Metric = "views"
+    limit: int = Field(default=10, ge=1, le=200)
+
+
+class ViewsAsked(Range, Page):
+    product: str | None = Field(default=None, min_length=1, max_length=64)
+    user: int | None = Field(default=None, ge=1, le=LARGEST_ID)
+    format: Literal["json"] = "json"
+
+
+class FiguresShown(Shown):
+    """Counts; ``revenue`` as decimal text in the shop's currency."""
+
+    views: int
+    unique_viewers: int
+    orders: int
+    units: int
+    revenue: str
+
+
+class BucketShown(FiguresShown):
+    at: str
+
+
+class TotalsShown(FiguresShown):
+    currency: str
+
+
+class SeriesShown(Shown):
+    product_id: int
+    bucket: Bucket
+    series: list[BucketShown]
+    totals: TotalsShown
+
+
+class RankedShown(Shown):
+    product_id: int
+    value: int | str
+
+
+class TopShown(Shown):
+    items: list[RankedShown]
+
+
+class ViewShown(Shown):
+    event_id: str
+    product_id: int
+    viewer_id: int | None
+    at: str
+
+
+class ViewsShown(Shown):
+    items: list[ViewShown]
+    next_cursor: str | None
