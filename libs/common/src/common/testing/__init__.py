@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests need: real servers, tokens that verify, waiting for conditions."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(condition: Callable[[], T], *, seconds: float = 10.0, what: str = "") -> T:
+    """Ask until *condition* gives something true, and return that.
+
+    Raises:
+        AssertionError: It did not in *seconds*.
+    """
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            name = what or getattr(condition, "__name__", "the condition")
+            raise AssertionError(f"{name} did not come true in {seconds} s; last: {result!r}")
+        time.sleep(0.02)
+    return result

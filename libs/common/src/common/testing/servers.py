@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real servers for tests: containers where Docker answers, private local ones otherwise."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PASSWORD = "only-for-tests-9f2c"
+
+MYSQL_IMAGE = os.environ.get("SOUK_TEST_MYSQL_IMAGE", "mysql:9")
+RABBITMQ_IMAGE = os.environ.get("SOUK_TEST_RABBITMQ_IMAGE", "rabbitmq:4")
+REDIS_IMAGE = os.environ.get("SOUK_TEST_REDIS_IMAGE", "redis:8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Servers:
+    """Where the test run's servers are.
+
+    Attributes:
+        database_url: A user who may do everything, without a schema at the end.
+    """
+
+    database_url: str
+    amqp_url: str
+    redis_url: str
+
+
+def docker_answers() -> bool:
+    """Whether containers can be started; ``SOUK_TEST_SERVERS=private`` says not to."""
+    if os.environ.get("SOUK_TEST_SERVERS") == "private":
+        return False
+    host = urlsplit(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
+    by_path = host.scheme == "unix"
+    with socket.socket(socket.AF_UNIX if by_path else socket.AF_INET) as client:
+        client.settimeout(2)
+        try:
+            client.connect(host.path if by_path else (host.hostname, host.port or 2375))
+        except OSError:
+            return False
+    return True
+
+
+@contextmanager
+def containers() -> Iterator[Servers]:
+    """Servers in containers, of the versions that production has."""
+    from testcontainers.mysql import MySqlContainer  # noqa: PLC0415
+    from testcontainers.rabbitmq import RabbitMqContainer  # noqa: PLC0415
+    from testcontainers.redis import RedisContainer  # noqa: PLC0415
+
+    mysql = MySqlContainer(
+        MYSQL_IMAGE, username="root", root_password=PASSWORD, password=PASSWORD, dbname="souk"
+    )
+    with (
+        mysql,
+        RabbitMqContainer(RABBITMQ_IMAGE, username="souk", password=PASSWORD) as rabbitmq,
+        RedisContainer(REDIS_IMAGE) as redis,
+    ):
+        host = mysql.get_container_host_ip()
+        broker = f"{rabbitmq.get_container_host_ip()}:{rabbitmq.get_exposed_port(rabbitmq.port)}"
+        yield Servers(
+            database_url=f"mysql+pymysql://root:{PASSWORD}@{host}:{mysql.get_exposed_port(3306)}",
+            amqp_url=f"amqp://souk:{PASSWORD}@{broker}/%2F",
+            redis_url=f"redis://{redis.get_container_host_ip()}:{redis.get_exposed_port(6379)}/0",
+        )
+
+
+@contextmanager
+def private(directory: Path) -> Iterator[Servers]:
+    """Private servers of the distribution's packages, below *directory* and on free ports."""
+    from souk_local.private_servers import PrivateServers  # noqa: PLC0415 - may install packages
+
+    started = PrivateServers.start(directory, users=())
+    try:
+        root = f"root:{started.mariadb.root_password}"
+        yield Servers(
+            database_url=f"mysql+pymysql://{root}@127.0.0.1:{started.mariadb.port}",
+            amqp_url=started.rabbitmq.url("tests"),
+            redis_url=started.redis.url,
+        )
+    finally:
+        started.stop()
