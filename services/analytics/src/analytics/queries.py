@@ -127,7 +127,9 @@ def _bucket(moment: InstrumentedAttribute[datetime], window: Window) -> Label[in
     """The number of the bucket in *window* that *moment* falls into."""
     start = literal(window.start, Moment)
     seconds = func.timestampdiff(text("SECOND"), start, moment, type_=Integer)
-    return (seconds // int(window.width.total_seconds())).label("bucket")
+    # DIV, since both servers answer FLOOR(a / b) as a decimal.
+    number = seconds.op("DIV", return_type=Integer())(int(window.width.total_seconds()))
+    return number.label("bucket")
 
 
 def _viewed(product_id: int, window: Window) -> ColumnElement[bool]:
