@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notifier's roles: web, worker, migrate."""
+
+from common.roles import service_roles
+from notifier.config import Config
+from notifier.worker import main
+
+cli = service_roles("notifier", Config, main)
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""State changes of notices and deliveries. Nothing here sends anything."""
+
+import random
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import case, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from common.identifiers import uuid7
+from notifier.errors import NotificationNotFound
+from notifier.models import ADMIN, Delivery, Mailbox, Notice, NoticePart, Recipient, Status
+from notifier.queries import parts_of
+from notifier.stories import Part, first_part, tell
+
+MOST_ATTEMPTS = 10
+FIRST_DELAY_SECONDS = 5
+DELAY_GROWTH = 3
+LONGEST_DELAY_SECONDS = 3600
+
+FANNED_OUT_AT_ONCE = 100
+FORGOTTEN_AT_ONCE = 500
+
+
+def fan_out(session: Session, *, now: datetime, gather_seconds: float, currency: str) -> int:
+    """Make the deliveries of every notice that has had its time to gather.
+
+    News go to those who are admins at this moment and have an address; a receipt goes to its
+    customer, also to one whom auth has not told us about yet.
+
+    Returns:
+        How many notices were closed.
+    """
+    ripe = (
+        select(Notice)
+        .where(
+            Notice.fanned_out_at.is_(None),
+            Notice.opened_at <= now - timedelta(seconds=gather_seconds),
+        )
+        .order_by(Notice.opened_at)
+        .limit(FANNED_OUT_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    notices = session.scalars(ripe).all()
+    if not notices:
+        return 0
+    parts = parts_of(session, [notice.id for notice in notices])
+    admins = _admins(session)
+    rows = []
+    for notice in notices:
+        readers = admins if notice.is_for_admins else _customer(session, notice)
+        rows += [_delivery(notice, parts[notice.id], reader, now, currency) for reader in readers]
+        notice.fanned_out_at = now
+    held = _mailboxes(session, {row["user_id"] for row in rows})
+    for row in rows:
+        row["due_at"] = max(now, held[row["user_id"]] or now)
+    if rows:
+        session.execute(insert(Delivery), rows)
+    return len(notices)
+
+
+Reader = tuple[int, str | None]
+
+
+def _admins(session: Session) -> list[Reader]:
+    query = select(Recipient.user_id, Recipient.email).where(
+        Recipient.role == ADMIN, Recipient.is_deleted.is_(False), Recipient.email.is_not(None)
+    )
+    return [(row.user_id, row.email) for row in session.execute(query)]
+
+
+def _customer(session: Session, notice: Notice) -> list[Reader]:
+    assert notice.customer_id is not None
+    customer = session.get(Recipient, notice.customer_id)
+    if customer is None:
+        # The news about this customer are in another queue and may come later: sending finds out.
+        return [(notice.customer_id, None)]
+    return [(customer.user_id, customer.email)] if customer.may_get(notice) else []
+
+
+def _delivery(
+    notice: Notice, parts: Sequence[Part], reader: Reader, now: datetime, currency: str
+) -> dict[str, Any]:
+    envelope, _ = first_part(parts)
+    user_id, address = reader
+    return {
+        "id": uuid7(),
+        "user_id": user_id,
+        "notice_id": notice.id,
+        "event_id": envelope.id,
+        "event_type": envelope.type,
+        "recipient": address,
+        "subject": tell(parts, currency=currency).headline,
+        "status": Status.PENDING,
+        "attempts": 0,
+        "created_at": now,
+    }
+
+
+def _mailboxes(session: Session, user_ids: Collection[int]) -> dict[int, datetime | None]:
+    query = select(Mailbox.user_id, Mailbox.held_until).where(Mailbox.user_id.in_(user_ids))
+    held = {row.user_id: row.held_until for row in session.execute(query)}
+    missing = sorted(set(user_ids) - held.keys())
+    if missing:
+        session.execute(insert(Mailbox), [{"user_id": user_id} for user_id in missing])
+    return held | dict.fromkeys(missing)
+
+
+def settle_mail(
+    session: Session,
+    *,
+    mail_id: UUID,
+    address: str | None,
+    sent: Collection[UUID],
+    unwanted: Collection[UUID],
+    now: datetime,
+) -> None:
+    """Write down that a mail was taken by the backend, and what was left out of it.
+
+    Deliveries that are no longer in a worker's hands stay as they are: somebody else finished them.
+    """
+    ours = (Delivery.mail_id == mail_id, Delivery.status == Status.SENDING)
+    for ids, values in (
+        (sent, {"status": Status.SENT, "sent_at": now, "recipient": address}),
+        (unwanted, {"status": Status.CANCELLED}),
+    ):
+        if ids:
+            session.execute(
+                update(Delivery).where(*ours, Delivery.id.in_(ids)).values(**values, due_at=None)
+            )
+
+
+def postpone_mail(session: Session, *, mail_id: UUID, attempt: int, now: datetime) -> bool:
+    """Try a mail again later, or give it up after ``MOST_ATTEMPTS``.
+
+    Args:
+        attempt: The one that failed; if another worker has begun the next one, nothing changes.
+
+    Returns:
+        Whether it will be tried again.
+    """
+    goes_on = attempt < MOST_ATTEMPTS
+    values: dict[str, Any] = {"status": Status.FAILED, "due_at": None}
+    if goes_on:
+        values = {"status": Status.PENDING, "due_at": now + delay_after(attempt)}
+    session.execute(
+        update(Delivery)
+        .where(
+            Delivery.mail_id == mail_id,
+            Delivery.status == Status.SENDING,
+            Delivery.attempts == attempt,
+        )
+        .values(**values)
+    )
+    return goes_on
+
+
+def delay_after(attempt: int) -> timedelta:
+    """How long to wait after this attempt.
+
+    5 seconds, three times as long each time, at most an hour; and up to half of it less, so that
+    mails that failed together do not come back together. Ten attempts take two to four hours.
+    """
+    longest = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * DELAY_GROWTH ** (attempt - 1))
+    return timedelta(seconds=longest * random.uniform(0.5, 1))  # noqa: S311 - jitter
+
+
+def return_mails(session: Session, *, mail_ids: Collection[UUID], now: datetime) -> None:
+    """Put mails back that a worker took and did not try: no attempt is counted."""
+    if mail_ids:
+        session.execute(
+            update(Delivery)
+            .where(Delivery.mail_id.in_(mail_ids), Delivery.status == Status.SENDING)
+            .values(
+                status=Status.PENDING,
+                due_at=now,
+                claimed_at=None,
+                attempts=case((Delivery.attempts > 0, Delivery.attempts - 1), else_=0),
+            )
+        )
+
+
+def resend(session: Session, *, delivery_id: UUID, now: datetime) -> Delivery:
+    """Send a delivery once more, also one that was sent; one that still waits goes on waiting.
+
+    Raises:
+        NotificationNotFound: There is no such delivery.
+    """
+    found = session.get(Delivery, delivery_id, with_for_update=True)
+    if found is None:
+        raise NotificationNotFound
+    found.send_again(now)
+    return found
+
+
+def forget_finished(session: Session, *, before: datetime) -> int:
+    """Delete finished deliveries made before then, and notices that none of them needs any more.
+
+    Returns:
+        How many rows were deleted; a bounded number, so call again until it is 0.
+    """
+    finished = (
+        select(Delivery.id)
+        .where(Delivery.created_at < before, Delivery.due_at.is_(None))
+        .order_by(Delivery.created_at)
+        .limit(FORGOTTEN_AT_ONCE)
+    )
+    old = session.scalars(finished).all()
+    if old:
+        session.execute(delete(Delivery).where(Delivery.id.in_(sorted(old))))
+    needed = select(Delivery.id).where(Delivery.notice_id == Notice.id).exists()
+    idle = (
+        select(Notice.id)
+        .where(Notice.fanned_out_at < before, ~needed)
+        .order_by(Notice.fanned_out_at)
+        .limit(FORGOTTEN_AT_ONCE)
+    )
+    notices = session.scalars(idle).all()
+    if notices:
+        session.execute(delete(NoticePart).where(NoticePart.notice_id.in_(sorted(notices))))
+        session.execute(delete(Notice).where(Notice.id.in_(sorted(notices))))
+    return len(old) + len(notices)

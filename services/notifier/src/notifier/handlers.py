@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What notifier does with news: it learns who people are, and notes what they should be told.
+
+Nothing is sent from here. A handler that can't make sense of an event raises, and the subscriber
+keeps the event as a dead letter; so whatever lies in ``notice_parts`` can be told.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from common.contracts import (
+    Event,
+    OrderCancelled,
+    OrderPlaced,
+    ProductChanged,
+    ProductCreated,
+    ProductDeleted,
+    ProductPriceChanged,
+    StockLow,
+    UserChanged,
+    UserDeleted,
+    UserRegistered,
+)
+from common.events import Envelope
+from common.subscriber import Handler
+from notifier.models import Notice, NoticePart, Recipient, notice_id_of_update
+from notifier.stories import tell
+
+
+def on_user_told(
+    session: Session, event: UserRegistered | UserChanged | UserDeleted, envelope: Envelope
+) -> None:
+    """Know the user as of the newest version told, in whatever order the news come.
+
+    A deleted user's address and full name are forgotten; the username stays, because it is shown
+    as who changed something.
+    """
+    user = session.get(Recipient, event.user_id, with_for_update=True, populate_existing=True)
+    if user is None:
+        user = Recipient(user_id=event.user_id)
+        session.add(user)
+    elif user.version >= envelope.aggregateversion:
+        return
+    user.version = envelope.aggregateversion
+    user.username, user.role = event.username, event.role
+    user.is_deleted = isinstance(event, UserDeleted)
+    user.email = None if user.is_deleted else event.email
+    user.fullname = None if user.is_deleted else event.fullname
+    session.flush()
+
+
+def on_product_updated(
+    session: Session, event: ProductChanged | ProductPriceChanged, envelope: Envelope
+) -> None:
+    """Note an update; its two events become one notice, whichever comes first.
+
+    What comes after the deliveries were made, and a second event of the same type, is a notice of
+    its own: another mail is better than none.
+    """
+    if _changes_nothing(event) or session.get(NoticePart, envelope.id) is not None:
+        return
+    notice_id = notice_id_of_update(envelope.subject, envelope.correlationid)
+    # The lock keeps the fan-out from closing the notice between our look and our insert.
+    notice = session.get(Notice, notice_id, with_for_update=True, populate_existing=True)
+    if notice is None:
+        session.add(Notice(id=notice_id))
+    elif notice.fanned_out_at is not None or _has_part(session, notice_id, envelope.type):
+        notice_id = envelope.id
+        session.add(Notice(id=notice_id))
+    _add_part(session, notice_id, event, envelope)
+
+
+def on_admin_news(
+    session: Session, event: ProductCreated | ProductDeleted | StockLow, envelope: Envelope
+) -> None:
+    """Note something that every admin gets a mail about."""
+    if session.get(NoticePart, envelope.id) is None:
+        session.add(Notice(id=envelope.id))
+        _add_part(session, envelope.id, event, envelope)
+
+
+def on_order_settled(
+    session: Session, event: OrderPlaced | OrderCancelled, envelope: Envelope
+) -> None:
+    """Note a receipt for the customer."""
+    if session.get(NoticePart, envelope.id) is None:
+        session.add(Notice(id=envelope.id, customer_id=event.customer_id))
+        _add_part(session, envelope.id, event, envelope)
+
+
+def _changes_nothing(event: ProductChanged | ProductPriceChanged) -> bool:
+    if isinstance(event, ProductPriceChanged):
+        return event.old_price == event.new_price
+    return all(change.old == change.new for change in event.changes.values())
+
+
+def _has_part(session: Session, notice_id: UUID, event_type: str) -> bool:
+    query = select(NoticePart.event_id).where(
+        NoticePart.notice_id == notice_id, NoticePart.event_type == event_type
+    )
+    return session.scalar(query) is not None
+
+
+def _add_part(session: Session, notice_id: UUID, event: Event, envelope: Envelope) -> None:
+    tell([(envelope, event)], currency="")
+    session.flush()
+    session.add(
+        NoticePart(
+            event_id=envelope.id,
+            notice_id=notice_id,
+            event_type=envelope.type,
+            body=envelope.to_json(),
+        )
+    )
+    session.flush()
+
+
+HANDLERS: dict[type[Event], Handler] = {
+    UserRegistered: on_user_told,
+    UserChanged: on_user_told,
+    UserDeleted: on_user_told,
+    ProductCreated: on_admin_news,
+    ProductChanged: on_product_updated,
+    ProductDeleted: on_admin_news,
+    ProductPriceChanged: on_product_updated,
+    StockLow: on_admin_news,
+    OrderPlaced: on_order_settled,
+    OrderCancelled: on_order_settled,
+}

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads: never write, never lock."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from common.db import Moment
+from common.subscriber import read_message
+from notifier.models import Delivery, Notice, NoticePart, Recipient, Status
+from notifier.stories import Part
+
+
+class RecipientUnknown(Exception):
+    """Auth has not told us about this customer yet; the news may be late."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """What goes into one mail, as of now.
+
+    Attributes:
+        address: Where the recipient reads mail now; None if nobody may get this any more.
+        notices: Each with its events, in the order in which they happened.
+        delivery_ids: What the mail delivers.
+        unwanted_ids: Deliveries that the recipient may not get any more.
+        usernames: Of the users who did something in it.
+    """
+
+    mail_id: UUID
+    address: str | None
+    notices: list[list[Part]]
+    delivery_ids: list[UUID]
+    unwanted_ids: list[UUID]
+    usernames: dict[str, str]
+
+
+def database_clock(session: Session) -> datetime:
+    """What time the database has: what is due is decided by one clock for all workers."""
+    return session.execute(select(func.utc_timestamp(6, type_=Moment()))).scalar_one()
+
+
+def letter(session: Session, *, mail_id: UUID, user_id: int) -> Letter:
+    """Everything that one mail needs, with the recipient's rights and address as of now.
+
+    Raises:
+        RecipientUnknown: Nobody told us yet who that is.
+    """
+    recipient = session.get(Recipient, user_id)
+    if recipient is None:
+        raise RecipientUnknown
+    rows = session.execute(
+        select(Delivery.id, Notice)
+        .join(Notice, Notice.id == Delivery.notice_id)
+        .where(Delivery.mail_id == mail_id, Delivery.status == Status.SENDING)
+    ).all()
+    wanted = {row.id: row.Notice.id for row in rows if recipient.may_get(row.Notice)}
+    notices = sorted(parts_of(session, wanted.values()).values(), key=_happened_at)
+    actors = {envelope.actor for parts in notices for envelope, _ in parts}
+    return Letter(
+        mail_id=mail_id,
+        address=recipient.email if wanted else None,
+        notices=notices,
+        delivery_ids=list(wanted),
+        unwanted_ids=[row.id for row in rows if row.id not in wanted],
+        usernames=_usernames(session, actors),
+    )
+
+
+def parts_of(session: Session, notice_ids: Collection[UUID]) -> dict[UUID, list[Part]]:
+    """The events of each of these notices."""
+    parts: dict[UUID, list[Part]] = defaultdict(list)
+    query = select(NoticePart.notice_id, NoticePart.body)
+    for row in session.execute(query.where(NoticePart.notice_id.in_(notice_ids))):
+        parts[row.notice_id].append(read_message(bytes(row.body)))
+    return parts
+
+
+def _happened_at(parts: list[Part]) -> tuple[datetime, int]:
+    return min((envelope.time, envelope.aggregateversion) for envelope, _ in parts)
+
+
+def _usernames(session: Session, actors: Collection[str]) -> dict[str, str]:
+    numbers = [actor.removeprefix("user/") for actor in actors if actor.startswith("user/")]
+    ids = [int(number) for number in numbers if number.isdecimal() and len(number) < len("9" * 19)]
+    query = select(Recipient.user_id, Recipient.username).where(Recipient.user_id.in_(ids))
+    return {f"user/{row.user_id}": row.username for row in session.execute(query)}
+
+
+def list_deliveries(
+    session: Session, *, status: str | None, before: UUID | None, limit: int
+) -> Sequence[Delivery]:
+    """Deliveries, newest first, behind *before*."""
+    query = select(Delivery).order_by(Delivery.id.desc()).limit(limit)
+    if status is not None:
+        query = query.where(Delivery.status == status)
+    if before is not None:
+        query = query.where(Delivery.id < before)
+    return session.scalars(query).all()
+
+
+def backlog(session: Session) -> tuple[int, float]:
+    """How many deliveries are overdue, and for how many seconds the oldest of them has been."""
+    now = database_clock(session)
+    count, oldest = session.execute(
+        select(func.count(), func.min(Delivery.due_at)).where(Delivery.due_at <= now)
+    ).one()
+    return count, (now - oldest).total_seconds() if oldest else 0.0

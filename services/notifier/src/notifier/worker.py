@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notifier's back door: events in, mails out, and what is due. Wiring only."""
+
+from datetime import timedelta
+
+from common import inbox
+from common.amqp import Topology
+from common.clock import utcnow
+from common.contracts import SUBSCRIPTIONS
+from common.db import Database
+from common.logs import configure_logs
+from common.subscriber import Subscriber
+from common.worker import Periodic, broker_checks, run_worker
+from notifier import commands, queries
+from notifier.config import Config
+from notifier.handlers import HANDLERS
+from notifier.mail import backend_of
+from notifier.polling import Polling
+from notifier.sender import Sender
+
+MEASURE_SECONDS = 5
+SWEEP_SECONDS = 60
+TOPOLOGY = Topology(service="notifier", events=SUBSCRIPTIONS["notifier"])
+
+
+def main() -> None:
+    config = Config.load()
+    configure_logs("notifier", config.log_level)
+    database = Database.from_settings(config)
+    broker = config.amqp_url.get_secret_value()
+    sender = Sender(database, backend_of(config), config)
+
+    def fan_out() -> int:
+        return database.run(
+            commands.fan_out,
+            now=database.read(queries.database_clock),
+            gather_seconds=config.mail_gather_seconds,
+            currency=config.currency,
+        )
+
+    def forget() -> None:
+        now = utcnow()
+        while database.run(inbox.forget, before=now - timedelta(days=config.inbox_kept_days)):
+            pass
+        finished = now - timedelta(days=config.mail_keep_days)
+        while database.run(commands.forget_finished, before=finished):
+            pass
+
+    run_worker(
+        config,
+        {
+            "subscriber": Subscriber(database, broker, TOPOLOGY, HANDLERS).run,
+            "fan-out": Polling("fan-out", fan_out).run,
+            "sender": Polling("sender", sender.send_due).run,
+            "measure": Periodic(name="measure", seconds=MEASURE_SECONDS, work=sender.measure),
+            "sweep": Periodic(name="sweep", seconds=SWEEP_SECONDS, work=forget),
+        },
+        broker_checks(database, broker),
+    )
