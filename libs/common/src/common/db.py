@@ -125,6 +125,7 @@ class Database:
         self.engine: Engine = create_engine(
             url,
             isolation_level="READ COMMITTED",
+            hide_parameters=True,  # errors are logged and dead-lettered; addresses must not be
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=pool_wait,
