@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+from datetime import date, timedelta
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import func, select, text
+
+from analytics import commands, queries
+from analytics.models import Base, View
+from common.db import Database
+from common.migrations import migrate_to_head
+from common.roles import migrations_of
+
+TODAY = date(2026, 11, 20)
+
+
+def fresh(new_schema) -> Database:
+    url = new_schema("analytics")
+    migrate_to_head(url, migrations_of("analytics"))
+    return Database(url)
+
+
+def test_the_migrations_make_what_the_models_say(database):
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_each_day_to_come_gets_a_partition_once(new_schema):
+    database = fresh(new_schema)
+
+    def add(today: date) -> list[str]:
+        return database.run(commands.add_view_partitions, today=today, days_ahead=2)
+
+    assert add(TODAY) == ["p20261120", "p20261121", "p20261122"]
+    assert add(TODAY) == []
+    assert add(TODAY + timedelta(days=1)) == ["p20261123"]
+    assert add(TODAY - timedelta(days=9)) == []
+    assert database.read(queries.view_partitions) == [
+        "p20261120",
+        "p20261121",
+        "p20261122",
+        "p20261123",
+    ]
+    database.dispose()
+
+
+def test_views_that_came_before_their_partition_move_into_it(new_schema, teller):
+    database = fresh(new_schema)
+    views = [
+        commands.NewView(
+            at=envelope.time,
+            event_id=envelope.id,
+            product_id=event.product_id,
+            viewer_id=event.viewer_id,
+            session=event.session,
+            status=event.status,
+        )
+        for event, envelope in (teller.view() for _ in range(3))
+    ]
+    database.run(commands.record_views, views=views)
+    database.run(commands.add_view_partitions, today=TODAY, days_ahead=0)
+
+    with database.engine.connect() as connection:
+        moved = connection.scalar(text("SELECT COUNT(*) FROM views PARTITION (p20261120)"))
+    assert moved == 3
+    assert database.read(lambda session: session.scalar(select(func.count(View.at)))) == 3
+    database.dispose()
+
+
+def test_a_day_is_dropped_in_one_statement(new_schema, hear, teller):
+    database = fresh(new_schema)
+    database.run(commands.add_view_partitions, today=TODAY, days_ahead=0)
+    with database.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE views DROP PARTITION p20261120"))
+
+    assert database.read(queries.view_partitions) == []
+    database.dispose()
