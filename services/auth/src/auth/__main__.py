@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Auth's roles: web, worker, migrate; and the first admin."""
+
+import sys
+
+import click
+
+from auth.app import accounts_of
+from auth.config import AdminConfig, Config
+from auth.worker import main
+from common.access import connect_redis
+from common.db import Database
+from common.logs import configure_logs
+from common.problems import Problem
+from common.roles import service_roles
+
+cli = service_roles("auth", Config, main)
+
+
+@cli.command(help="Make ADMIN_USERNAME an admin; whoever exists keeps password and address.")
+def create_admin() -> None:
+    config = AdminConfig.load()
+    configure_logs("auth", config.log_level)
+    redis = connect_redis(config.redis_url.get_secret_value())
+    accounts = accounts_of(config, Database.from_settings(config), redis)
+    try:
+        user = accounts.ensure_admin(
+            username=config.admin_username,
+            email=config.admin_email,
+            password=config.admin_password,
+        )
+    except Problem as problem:
+        sys.exit(f"auth create-admin: {problem.detail}")
+    click.echo(f"{user.username} is an admin (user {user.id}).")
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every surface asks of auth: the order of hashing, transaction, Redis and signing.
+
+Passwords are hashed and compared before the transaction, copies of epochs are marked before it and
+settled after it, tokens are signed after it. No surface has to know that, and no command may.
+"""
+
+import base64
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from pydantic import SecretStr
+
+from auth import queries
+from auth.commands import refresh, users
+from auth.commands.users import Changes
+from auth.config import Config
+from auth.epochs import EpochCopies
+from auth.errors import BadCredentials, RefreshReused, TooManyFailures, WrongCurrentPassword
+from auth.keys import AccessTokens
+from auth.models import USER, Role, User
+from auth.names import name_key
+from auth.passwords import Hashing
+from auth.throttle import Throttle
+from common.db import Database
+from common.problems import Unavailable
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedIn:
+    """A user and the tokens of a log-in."""
+
+    user: User
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    token_type: str = "Bearer"  # noqa: S105 - the scheme's name
+
+
+class Accounts:
+    """Users and their log-ins."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        database: Database,
+        tokens: AccessTokens,
+        hashing: Hashing,
+        throttle: Throttle,
+        copies: EpochCopies,
+    ) -> None:
+        self._database = database
+        self._tokens = tokens
+        self._hashing = hashing
+        self._throttle = throttle
+        self._copies = copies
+        self._seconds = config.refresh_token_seconds
+        self._grace = config.refresh_grace_seconds
+        self._successor_key = config.secret_key.get_secret_value().encode()
+
+    def sign_up(
+        self, *, username: str, password: SecretStr, email: str | None, fullname: str | None
+    ) -> LoggedIn:
+        """Give somebody an account and log them in.
+
+        Raises:
+            UsernameTaken, EmailTaken: Another user has it.
+        """
+        user, refresh_token = self._database.run(
+            users.sign_up,
+            username=username,
+            password_hash=self._hashing.hash(password),
+            email=email,
+            fullname=fullname,
+            seconds=self._seconds,
+        )
+        return self._logged_in(user, refresh_token)
+
+    def log_in(self, *, login: str, password: SecretStr) -> LoggedIn:
+        """Begin a log-in.
+
+        Raises:
+            BadCredentials: No such user or a wrong password; neither answer nor time tells which.
+            TooManyFailures: There were too many of these in a row.
+        """
+        user = self._database.read(queries.user_by_login, login)
+        account = _account(user.id) if user else _nobodys_account(login)
+        right = self._is_right(account, user.password_hash if user else None, password)
+        if user is None or not right:
+            raise BadCredentials
+        user, refresh_token = self._database.run(
+            refresh.log_in, user_id=user.id, known_hash=user.password_hash, seconds=self._seconds
+        )
+        return self._logged_in(user, refresh_token)
+
+    def refresh(self, token: str) -> LoggedIn:
+        """Exchange a refresh token for new tokens.
+
+        Raises:
+            RefreshInvalid: Unknown, expired, or the log-in has ended.
+            RefreshReused: It was used before. The log-in has ended and access tokens are dead.
+        """
+        try:
+            user, following = self._database.run(
+                refresh.rotate,
+                token=token,
+                successor=self._successor,
+                seconds=self._seconds,
+                grace=self._grace,
+            )
+        except RefreshReused as reuse:
+            self._punish(reuse)
+            raise
+        return self._logged_in(user, following)
+
+    def log_out(self, token: str) -> None:
+        """End the log-in that a refresh token belongs to.
+
+        Raises:
+            RefreshInvalid: There is none.
+        """
+        self._database.run(refresh.log_out, token=token)
+
+    def log_out_everywhere(self, user_id: int) -> None:
+        """End all log-ins of a user and kill the access tokens."""
+        self._killing_tokens(users.log_out_everywhere, user_id=user_id)
+
+    def create_user(
+        self,
+        *,
+        username: str,
+        password: SecretStr,
+        email: str | None = None,
+        fullname: str | None = None,
+        role: Role = USER,
+    ) -> User:
+        """Give somebody an account.
+
+        Raises:
+            UsernameTaken, EmailTaken: Another user has it.
+        """
+        return self._database.run(
+            users.register_user,
+            username=username,
+            password_hash=self._hashing.hash(password),
+            email=email,
+            fullname=fullname,
+            role=role,
+        )
+
+    def change_user(
+        self,
+        user_id: int,
+        changes: Changes,
+        *,
+        password: SecretStr | None = None,
+        known_hash: str | None = None,
+    ) -> User:
+        """Change a user in another's name, or in their own.
+
+        Raises:
+            UserNotFound, EmailTaken, LastAdmin: As the command says.
+        """
+        if password is not None:
+            changes = {**changes, "password_hash": self._hashing.hash(password)}
+        kills = changes.keys() & {"role", "password_hash"}
+        run: Callable[..., User] = self._killing_tokens if kills else self._database.run
+        return run(users.change_user, user_id=user_id, changes=changes, known_hash=known_hash)
+
+    def change_own_password(
+        self, user_id: int, changes: Changes, *, current: SecretStr, password: SecretStr
+    ) -> User:
+        """Change one's own password, and what else changes with it.
+
+        Raises:
+            WrongCurrentPassword: *current* is wrong; it counts as a failed log-in.
+            TooManyFailures: There were too many of these in a row.
+        """
+        user = self._database.read(queries.user_by_id, user_id)
+        if not self._is_right(_account(user_id), user.password_hash, current):
+            raise WrongCurrentPassword
+        return self.change_user(user_id, changes, password=password, known_hash=user.password_hash)
+
+    def delete_user(self, user_id: int) -> None:
+        """Delete a user.
+
+        Raises:
+            UserNotFound, LastAdmin: As the command says.
+        """
+        self._killing_tokens(users.delete_user, user_id=user_id)
+
+    def ensure_admin(self, *, username: str, email: str, password: SecretStr) -> User:
+        """Make sure that somebody is an admin; who has an account keeps password and address.
+
+        Raises:
+            EmailTaken: The account would be new, and somebody else has the address.
+        """
+        user = self._database.read(queries.user_by_name, username)
+        if user is None:
+            return self._database.run(
+                users.ensure_admin,
+                username=username,
+                email=email,
+                password_hash=self._hashing.hash(password),
+            )
+        return user if user.is_admin else self.change_user(user.id, {"role": "admin"})
+
+    def epoch(self, user_id: int) -> int | None:
+        """The epoch that a user's tokens must have, None for nobody's; copied for who asks next."""
+        epoch = self._database.read(queries.epoch_of_user, user_id)
+        if epoch is not None:
+            self._copies.answer(user_id, epoch)
+        return epoch
+
+    def _is_right(self, account: str, password_hash: str | None, password: SecretStr) -> bool:
+        # Looked at and counted within the turn: a burst of guesses meets the wait that the first of
+        # them caused, and gets at most as many looks too many as there are turns.
+        with self._hashing.turn():
+            if wait := self._throttle.seconds_to_wait(account):
+                raise TooManyFailures(wait)
+            if not self._hashing.matches(password_hash, password):
+                if wait := self._throttle.failed(account):
+                    raise TooManyFailures(wait)
+                return False
+        self._throttle.succeeded(account)
+        return True
+
+    def _killing_tokens(
+        self, command: Callable[..., User], *, user_id: int, **arguments: object
+    ) -> User:
+        mark = self._copies.mark(user_id)
+        user = self._database.run(command, user_id=user_id, **arguments)
+        self._copies.settle(user_id, mark, user.token_epoch)
+        return user
+
+    def _punish(self, reuse: RefreshReused) -> None:
+        user_id, family_id = reuse.user_id, reuse.family_id
+        try:
+            self._killing_tokens(refresh.punish_reuse, user_id=user_id, family_id=family_id)
+        except Unavailable:
+            # Here nobody waits for a promise: without Redis, ending the log-in is still worth it.
+            self._database.run(refresh.punish_reuse, user_id=user_id, family_id=family_id)
+
+    def _successor(self, token: str) -> str:
+        mac = hmac.digest(self._successor_key, b"refresh-successor\0" + token.encode(), "sha256")
+        return base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+    def _logged_in(self, user: User, refresh_token: str) -> LoggedIn:
+        return LoggedIn(
+            user=user,
+            access_token=self._tokens.issue(user),
+            refresh_token=refresh_token,
+            expires_in=self._tokens.seconds,
+        )
+
+
+def _account(user_id: int) -> str:
+    return f"user/{user_id}"
+
+
+def _nobodys_account(login: str) -> str:
+    # A name that nobody has is counted like one that somebody has, or the difference would tell.
+    return f"name/{sha256(name_key(login).encode()).hexdigest()}"

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Auth's front door. Wiring only."""
+
+from apiflask import APIFlask
+from redis import Redis
+
+from auth import queries
+from auth.accounts import Accounts
+from auth.config import Config
+from auth.epochs import EpochCopies
+from auth.keys import AccessTokens
+from auth.passwords import Hashing
+from auth.routes import internal, keys, v1
+from auth.throttle import Throttle
+from common.access import Epochs, Guard, connect_redis
+from common.app import create_service
+from common.db import Database
+from common.tokens import KeySet, ServiceTokens, Verifier
+
+
+def create_app(config: Config | None = None) -> APIFlask:
+    config = config or Config.load()
+    database = Database.from_settings(config)
+    redis = connect_redis(config.redis_url.get_secret_value())
+    tokens = access_tokens(config)
+    app = create_service(
+        "auth",
+        config,
+        [v1.blueprint, internal.blueprint, keys.blueprint],
+        database=database,
+        guard=own_guard(config, database, redis, tokens),
+    )
+    app.extensions["accounts"] = accounts_of(config, database, redis)
+    app.extensions["access_tokens"] = tokens
+    return app
+
+
+def accounts_of(config: Config, database: Database, redis: Redis) -> Accounts:
+    return Accounts(
+        config,
+        database=database,
+        tokens=access_tokens(config),
+        hashing=Hashing(at_once=config.hashing_at_once, wait_seconds=config.hashing_wait_seconds),
+        throttle=Throttle(redis, free_failures=config.login_free_failures),
+        copies=EpochCopies(redis),
+    )
+
+
+def access_tokens(config: Config) -> AccessTokens:
+    return AccessTokens(
+        config.jwt_private_key.get_secret_value(),
+        previous_public_keys=config.jwt_previous_public_keys,
+        issuer=config.token_issuer,
+        audience=config.token_audience,
+        seconds=config.access_token_seconds,
+    )
+
+
+def own_guard(config: Config, database: Database, redis: Redis, tokens: AccessTokens) -> Guard:
+    """Auth asks itself: its own keys and its own database, without HTTP."""
+    return Guard(
+        Verifier(
+            KeySet(tokens.key_set), issuer=config.token_issuer, audience=config.token_audience
+        ),
+        Epochs(redis, lambda user_id: database.read(queries.epoch_of_user, user_id)),
+        ServiceTokens(config.service_token_key.get_secret_value(), "auth"),
+    )

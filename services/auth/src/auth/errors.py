@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ways auth says no."""
+
+from uuid import UUID
+
+from common.problems import NotFound, Problem, Unauthenticated, Unprocessable
+
+
+class UsernameTaken(Problem):
+    status = 409
+    detail = "Somebody else has this username."
+
+
+class EmailTaken(Problem):
+    status = 409
+    detail = "Somebody else has this email address."
+
+
+class LastAdmin(Problem):
+    status = 409
+    detail = "This is the last admin; make somebody else an admin first."
+
+
+class UserNotFound(NotFound):
+    code = "not_found"
+    detail = "There is no such user."
+
+
+class BadCredentials(Unauthenticated):
+    detail = "The login or the password is wrong."
+
+
+class WrongCurrentPassword(Unprocessable):
+    code = "invalid"
+
+    def __init__(self) -> None:
+        super().__init__(errors={"current_password": ["is not the current password"]})
+
+
+class TooManyFailures(Problem):
+    """Too many failed log-ins in a row; the right password works again after the wait."""
+
+    status = 429
+    detail = "Too many failed log-ins for this account; wait before the next one."
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(headers={"Retry-After": str(seconds)})
+
+
+class RefreshInvalid(Unauthenticated):
+    detail = "The refresh token is unknown, expired, or its log-in has ended; log in again."
+
+
+class RefreshReused(Unauthenticated):
+    """A refresh token came a second time: two parties hold it, and one of them stole it.
+
+    Attributes:
+        user_id: Whose it was.
+        family_id: The log-in that must end.
+    """
+
+    detail = "The refresh token was used before, so its log-in was ended; log in again."
+
+    def __init__(self, *, user_id: int, family_id: UUID) -> None:
+        super().__init__()
+        self.user_id = user_id
+        self.family_id = family_id

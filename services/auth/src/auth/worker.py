@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Auth's back door: events out, and what is due. Wiring only; auth reads no events."""
+
+from functools import partial
+
+from auth.config import Config
+from auth.sweeps import sweep_refresh_tokens
+from common.amqp import Publisher
+from common.db import Database
+from common.logs import configure_logs
+from common.relay import Relay
+from common.worker import Periodic, broker_checks, run_worker
+
+SWEEP_SECONDS = 300
+
+
+def main() -> None:
+    config = Config.load()
+    configure_logs("auth", config.log_level)
+    database = Database.from_settings(config)
+    broker = config.amqp_url.get_secret_value()
+    sweep = partial(sweep_refresh_tokens, database)
+    run_worker(
+        config,
+        {
+            "relay": Relay(database, Publisher(broker, "auth relay")).run,
+            "sweep": Periodic(name="sweep", seconds=SWEEP_SECONDS, work=sweep),
+        },
+        broker_checks(database, broker),
+    )
