@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fills in the gateway's nginx template. Needs nothing but Python, so that any deployment can use it.
+"""Fills in the gateway's nginx template. Needs only Python, so that any deployment can use it.
 
 As a program it reads the settings from the environment and prints the configuration, which holds
 VIEW_LOG_KEY: whoever writes it to a file keeps that file to itself.
@@ -16,6 +16,7 @@ TEMPLATE = Path(__file__).parent / "templates" / "nginx.conf.template"
 PLACEHOLDER = re.compile(r"\$\{([A-Z_]+)\}")
 FORBIDDEN = re.compile(r"[\"'\\${};\r\n\0]")
 LONGEST_SOCKET_PATH = 107
+LARGEST_FACTOR = 1_000_000
 
 DEFAULTS = {
     "RATE_LIMIT_FACTOR": "1",
@@ -33,7 +34,7 @@ LIMITS = {
     "LOGIN_RATE": 60,
     "LOGIN_BURST": 59,
 }
-"""Requests a second, or a minute for sign-ups and log-ins; a burst lets the whole minute's come at once."""
+"""Requests a second; a minute for sign-ups and log-ins, all of which may come in one burst."""
 
 
 class WrongSettings(ValueError):
@@ -45,8 +46,8 @@ def render(settings: Mapping[str, str]) -> str:
 
     Args:
         settings: Every ``${PLACEHOLDER}`` of the template, except those in ``DEFAULTS``, those in
-            ``LIMITS``, which follow from ``RATE_LIMIT_FACTOR``, and ``USER_LINE``, which follows from
-            ``WORKER_USER``. Others are ignored.
+            ``LIMITS``, which follow from ``RATE_LIMIT_FACTOR``, and ``USER_LINE``, which follows
+            from ``WORKER_USER``. Others are ignored.
 
     Raises:
         WrongSettings: The message names every setting that is missing or wrong.
@@ -77,8 +78,8 @@ def _limits(factor: str) -> dict[str, str]:
         times = float(factor)
     except ValueError as error:
         raise WrongSettings("RATE_LIMIT_FACTOR is not a number") from error
-    if not 0 < times <= 1_000_000:
-        raise WrongSettings("RATE_LIMIT_FACTOR is not between 0 and 1000000")
+    if not 0 < times <= LARGEST_FACTOR:
+        raise WrongSettings(f"RATE_LIMIT_FACTOR is not between 0 and {LARGEST_FACTOR}")
     return {name: str(max(1, round(limit * times))) for name, limit in LIMITS.items()}
 
 

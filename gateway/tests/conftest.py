@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A private nginx with the real template, and five stand-in services that remember what they got."""
+"""A private nginx with the real template, and five stand-in services with a memory."""
 
 import base64
 import http.client
@@ -24,6 +24,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from common.testing import eventually
+
 GATEWAY = Path(__file__).parents[1]
 SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")
 
@@ -38,22 +40,6 @@ def _load_renderer():
 @pytest.fixture(scope="session")
 def renderer():
     return _load_renderer()
-
-
-@pytest.fixture(scope="session")
-def until():
-    """Wait until a condition holds; its value, or a failure after *seconds*."""
-
-    def wait(condition: Callable[[], Any], seconds: float = 10) -> Any:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            value = condition()
-            if value:
-                return value
-            threading.Event().wait(0.02)
-        raise AssertionError(f"not within {seconds} seconds: {condition}")
-
-    return wait
 
 
 @dataclass
@@ -84,6 +70,9 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
     daemon_threads = True
 
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: the gateway hangs up on services that hang."""
+
 
 class Service:
     """A stand-in for one service."""
@@ -108,6 +97,7 @@ class Service:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_any(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
@@ -117,7 +107,8 @@ class Service:
                 service.received.append(Received(self.command, self.path, headers, body))
                 service.answer(self, path)
 
-            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_any
+            do_GET = do_HEAD = do_POST = do_any  # noqa: N815 - the names are given
+            do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_any  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -267,13 +258,10 @@ class Gateway:
         configuration.write_text(_load_renderer().render(self.settings))
         run, log = self.settings["RUN_DIR"], self.settings["LOG_DIR"]
         self._process = subprocess.Popen([GATEWAY / "start", configuration, run, log])
-        deadline = time.monotonic() + 10
-        while not self._listens():
-            assert self._process.poll() is None, "nginx ended; its message is above"
-            assert time.monotonic() < deadline, "nginx does not listen"
-            threading.Event().wait(0.01)
+        eventually(self._listens, what="that nginx listens")
 
     def _listens(self) -> bool:
+        assert self._process.poll() is None, "nginx ended; its message is above"
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
@@ -317,14 +305,11 @@ class Gateway:
         """Send bytes as they are; everything that comes back until the gateway closes."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             connection.sendall(raw)
-            connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
     def views(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.view_log.read_text().splitlines()]
-
-    def errors(self) -> str:
-        return (self.directory / "log" / "error.log").read_text()
+        text = self.view_log.read_text(errors="replace")
+        return [json.loads(line) for line in text.splitlines()]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+
 import base64
 import hashlib
 import hmac
@@ -7,6 +8,8 @@ import threading
 import time
 
 import pytest
+
+from common.testing import eventually
 
 PRIVATE = "/v1/orders"
 NOW = int(time.time())
@@ -178,7 +181,7 @@ def test_token_whose_parts_are_no_objects_is_invalid(gateway, content):
     assert (answer.status, answer.json()["code"]) == (401, "token_invalid")
 
 
-def test_cached_verdict_ends_with_the_token(gateway, issuer, until):
+def test_cached_verdict_ends_with_the_token(gateway, issuer):
     expires_at = int(time.time()) + 3
     token = issuer.token(exp=expires_at)
 
@@ -188,7 +191,7 @@ def test_cached_verdict_ends_with_the_token(gateway, issuer, until):
         assert answer.status == 401 or asked_at < expires_at
         return answer.status == 401 and answer
 
-    assert until(refused).json()["code"] == "token_expired"
+    assert eventually(refused).json()["code"] == "token_expired"
     assert time.time() >= expires_at
 
 
@@ -212,7 +215,7 @@ def test_bad_verdicts_are_not_kept_for_others(gateway, issuer, make_issuer):
         assert gateway.ask(PRIVATE, token=good).status == 200
 
 
-def test_without_any_key_the_answer_is_503(start_gateway, own_services, issuer, until):
+def test_without_any_key_the_answer_is_503(start_gateway, own_services, issuer):
     own_services["auth"].stop()
     gateway = start_gateway()
     answer = gateway.ask(PRIVATE, token=issuer.token())
@@ -221,18 +224,18 @@ def test_without_any_key_the_answer_is_503(start_gateway, own_services, issuer, 
     assert gateway.ask(PRIVATE).status == 401
     assert gateway.ask("/v1/products", token=issuer.token()).status == 200
     own_services["auth"].start()
-    until(lambda: gateway.ask(PRIVATE, token=issuer.token()).status == 200)
+    eventually(lambda: gateway.ask(PRIVATE, token=issuer.token()).status == 200)
 
 
 def test_new_key_is_fetched_when_a_token_names_it(
-    start_gateway, own_services, issuer, make_issuer, reply, until
+    start_gateway, own_services, issuer, make_issuer, reply
 ):
     gateway = start_gateway()
     assert gateway.ask(PRIVATE, token=issuer.token()).status == 200
     successor = make_issuer("second")
     both = json.dumps({"keys": [issuer.jwk(), successor.jwk()]}).encode()
     own_services["auth"].replies["/.well-known/jwks.json"] = reply(body=both)
-    until(lambda: gateway.ask(PRIVATE, token=successor.token()).status == 200)
+    eventually(lambda: gateway.ask(PRIVATE, token=successor.token()).status == 200)
 
 
 def test_invented_key_ids_do_not_flood_auth(start_gateway, own_services, make_issuer):
@@ -245,9 +248,7 @@ def test_invented_key_ids_do_not_flood_auth(start_gateway, own_services, make_is
 
 
 @pytest.mark.parametrize("document", [b"{}", b"[]", b"nonsense", b'{"keys": [{"kid": "first"}]}'])
-def test_broken_key_set_never_lets_anybody_in(
-    start_gateway, own_services, issuer, reply, document
-):
+def test_broken_key_set_never_lets_anybody_in(start_gateway, own_services, issuer, reply, document):
     own_services["auth"].replies["/.well-known/jwks.json"] = reply(body=document)
     gateway = start_gateway()
     assert gateway.ask(PRIVATE, token=issuer.token()).status in {401, 503}

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+
+"""Product pages: kept for a moment, and every view of one is written down."""
+
+import itertools
+import time
+
+import pytest
+
+from common.testing import eventually
+
+SURFACES = ["/v1/products", "/product", "/api/products"]
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def number():
+    """A product that no other test has asked for: its pages are in no cache."""
+    return next(NUMBERS)
+
+
+@pytest.fixture
+def page(number):
+    return f"/v1/products/{number}"
+
+
+@pytest.fixture
+def catalog(services, reply, number):
+    """A catalog with one product on all surfaces."""
+    for path in [f"{surface}/{number}" for surface in SURFACES]:
+        headers = {"X-Product-Id": str(number), "ETag": '"one"'}
+        services["catalog"].replies[path] = reply(headers=headers, body=path.encode())
+        services["catalog"].replies[f"{path}/"] = services["catalog"].replies[path]
+    return services["catalog"]
+
+
+@pytest.fixture
+def views(gateway, number):
+    """Waits for the product's views: nginx writes a line when the answer is already on its way."""
+
+    def of_product():
+        return [view for view in gateway.views() if view["product_id"] == number]
+
+    def wait(count):
+        eventually(lambda: len(of_product()) >= count, what=f"{count} views")
+        return of_product()
+
+    return wait
+
+
+def burst(gateway, path, count=20, **request):
+    answers = [gateway.ask(path, **request) for _ in range(count)]
+    assert {answer.status for answer in answers} == {200}
+    return answers
+
+
+def once_a_second(since):
+    """How often a page may have been fetched since then."""
+    return int(time.time()) - int(since) + 1
+
+
+def test_page_is_fetched_once_a_second_at_most(gateway, catalog, page):
+    started = time.time()
+    asked = 0
+    while time.time() < started + 1.5:
+        assert gateway.ask(page).status == 200
+        asked += 1
+    assert asked > 2 * once_a_second(started)
+    assert len(catalog.received) <= once_a_second(started)
+
+
+def test_changed_page_is_seen_within_a_second(gateway, catalog, reply, page):
+    for _ in range(2):
+        assert gateway.ask(page).status == 200
+        changed = time.time()
+        catalog.replies[page] = reply(body=str(changed).encode())
+        eventually(lambda: gateway.ask(page).body == str(changed).encode())  # noqa: B023
+        assert time.time() - changed < 1.5
+
+
+def test_surfaces_do_not_share_pages(gateway, catalog, number):
+    for _ in range(5):
+        for path in [f"{surface}/{number}" for surface in SURFACES]:
+            assert gateway.ask(path).body == path.encode()
+            assert gateway.ask(f"{path}/").body == path.encode()
+            assert gateway.ask(f"{path}?x=1").body == path.encode()
+
+
+@pytest.mark.parametrize("accept", [None, "text/html", "application/xml"])
+def test_cache_never_answers_a_request_that_does_not_take_json(
+    gateway, catalog, reply, accept, number
+):
+    burst(gateway, f"/product/{number}")
+    catalog.replies[f"/product/{number}"] = reply(status=440)
+    for _ in range(5):
+        assert gateway.ask(f"/product/{number}", accept=accept).status == 440
+    assert catalog.last().header("Accept") == accept
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "text/html, */*;q=0.1"])
+def test_cache_answers_whoever_takes_json(gateway, catalog, accept, number):
+    started = time.time()
+    burst(gateway, f"/product/{number}", accept=accept)
+    assert len(catalog.received) <= once_a_second(started)
+
+
+def test_plain_users_share_the_page_and_are_not_named(gateway, catalog, issuer, page):
+    started = time.time()
+    for user in range(1, 11):
+        assert gateway.ask(page, token=issuer.token(sub=str(user))).status == 200
+    assert len(catalog.received) <= once_a_second(started)
+    assert catalog.last().header("X-User-Id") is None
+    assert catalog.last().header("Authorization") is None
+
+
+def test_admins_read_around_the_cache(gateway, catalog, issuer, page):
+    token = issuer.token(role="admin")
+    burst(gateway, page, 5, token=token)
+    assert len(catalog.received) == 5
+    assert catalog.last().header("X-User-Role") == "admin"
+    assert catalog.last().header("Authorization") == f"Bearer {token}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("PATCH", "/v1/products/x"), ("POST", "/v1/orders"), ("POST", "/product/add-stock")],
+)
+def test_whoever_has_written_reads_around_the_cache(gateway, catalog, issuer, page, method, path):
+    writer, reader = issuer.token(sub="1"), issuer.token(sub="2")
+    burst(gateway, page, 2, token=writer)
+    assert gateway.ask(path, method, token=writer).status == 200
+    before, started = len(catalog.received), time.time()
+    burst(gateway, page, 5, token=writer)
+    assert len(catalog.received) == before + 5
+    burst(gateway, page, 5, token=reader)
+    assert len(catalog.received) <= before + 5 + once_a_second(started)
+
+
+def test_answer_for_one_user_is_never_kept(gateway, catalog, issuer, reply, page):
+    catalog.replies[page] = reply(body=b"for the admin only")
+    burst(gateway, page, 5, token=issuer.token(role="admin"))
+    catalog.replies[page] = reply(body=b"for everybody")
+    assert gateway.ask(page).body == b"for everybody"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 404},
+        {"status": 500},
+        {"status": 301, "headers": {"Location": "/v1/products/8"}},
+        {"headers": {"Set-Cookie": "a=b"}},
+        {"headers": {"Vary": "*"}},
+    ],
+    ids=str,
+)
+def test_what_must_not_be_kept_is_not(gateway, services, reply, answer):
+    services["catalog"].replies["/v1/products/9"] = reply(**answer)
+    for _ in range(5):
+        assert gateway.ask("/v1/products/9").status == answer.get("status", 200)
+    assert len(services["catalog"].received) == 5
+
+
+def test_writes_and_lists_are_never_kept(gateway, catalog, issuer, page):
+    for path, method in [(page, "PATCH"), ("/v1/products", "GET"), ("/products", "GET")]:
+        before = len(catalog.received)
+        burst(gateway, path, 3, method=method, token=issuer.token(role="admin"))
+        assert len(catalog.received) == before + 3
+
+
+def test_precondition_of_a_write_reaches_the_service(gateway, catalog, issuer, page):
+    headers = {"If-Match": '"one"'}
+    assert gateway.ask(page, "PATCH", token=issuer.token(), headers=headers).status
+    assert catalog.last().header("If-Match") == '"one"'
+
+
+@pytest.mark.parametrize("role", [None, "user", "admin"])
+@pytest.mark.parametrize("condition", ['"one"', 'W/"one"', '"other", "one"', "*"])
+def test_known_page_is_304(gateway, catalog, issuer, views, role, condition, page, number):
+    token = issuer.token(role=role) if role else None
+    for _ in range(3):
+        answer = gateway.ask(page, token=token, headers={"If-None-Match": condition})
+        assert (answer.status, answer.body) == (304, b"")
+        assert answer.headers["ETag"] == '"one"'
+    assert [view["status"] for view in views(3)] == [304] * 3
+    stale = {"If-None-Match": '"other"'}
+    assert gateway.ask(page, token=token, headers=stale).status == 200
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_every_view_is_written_down_cached_or_not(gateway, catalog, views, number, surface):
+    path, started = f"{surface}/{number}", time.time()
+    answers = burst(gateway, path)
+    assert len(catalog.received) <= once_a_second(started)
+    assert [view["id"] for view in views(20)] == [a.headers["X-Request-Id"] for a in answers]
+    assert {view["path"] for view in views(20)} == {path}
+
+
+def test_line_of_the_view_log(gateway, catalog, views, issuer, page):
+    before = time.time()
+    gateway.ask(f"{page}?secret=x", token=issuer.token(sub="12"))
+    (view,) = views(1)
+    assert set(view) == {"id", "time", "product_id", "user", "session", "status", "path"}
+    assert (view["user"], view["status"], view["path"]) == ("12", 200, page)
+    assert before - 0.01 <= view["time"] <= time.time()
+    assert len(view["session"]) == 32
+    assert "127.0.0.1" not in gateway.view_log.read_text()
+
+
+def test_session_tells_viewers_apart_and_names_nobody(gateway, catalog, views, page):
+    for agent in ("a", "b", "a"):
+        gateway.ask(page, headers={"User-Agent": agent})
+    one, other, again = [view["session"] for view in views(3)]
+    assert one == again != other
+
+
+def test_forged_or_expired_token_views_as_nobody(
+    gateway, catalog, views, issuer, make_issuer, page
+):
+    for token in (make_issuer().token(), issuer.token(exp=1), "nonsense"):
+        assert gateway.ask(page, token=token).status == 200
+    assert [view["user"] for view in views(3)] == ["", "", ""]
+
+
+def test_what_is_no_view(gateway, catalog, services, views, issuer, reply, number, page):
+    named = {"X-Product-Id": str(number)}
+    services["catalog"].replies["/v1/products/missing"] = reply(404, named)
+    services["catalog"].replies["/v1/products"] = reply(headers=named)
+    services["catalog"].replies["/v1/products/odd"] = reply(headers={"X-Product-Id": f"{number}x"})
+    assert gateway.ask(page, "HEAD").status == 200
+    assert gateway.ask(page, "PATCH", token=issuer.token()).status == 200
+    assert gateway.ask(page, "OPTIONS").status == 200
+    assert gateway.ask(page, "DELETE").status == 401
+    assert gateway.ask("/v1/products/missing").status == 404
+    assert gateway.ask("/v1/products").status == 200
+    assert gateway.ask("/v1/products/odd").status == 200
+    last = gateway.ask(page)
+    assert [view["id"] for view in views(1)] == [last.headers["X-Request-Id"]]
+
+
+def test_part_of_a_page_is_the_page(gateway, catalog, views, page):
+    for _ in range(3):
+        answer = gateway.ask(page, headers={"Range": "bytes=0-3"})
+        assert answer.status == 200
+    assert len(views(3)) == 3
+
+
+def test_strange_names_do_not_break_the_line(gateway, services, views, reply, number):
+    path = "/v1/products/%22%7b%c3%a9%ff"
+    services["catalog"].replies[path] = reply(headers={"X-Product-Id": str(number)})
+    assert gateway.ask(path, headers={"User-Agent": '"\\x'}).status == 200
+    assert views(1)[0]["path"] == '/v1/products/"{é\ufffd'
