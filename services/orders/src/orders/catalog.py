@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What orders asks of catalog. Nothing else here knows catalog's paths and words."""
+
+import re
+from collections.abc import Collection, Iterable
+from typing import TypeVar
+from urllib.parse import quote
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from common.http import Answer, Client
+from common.logs import get_logger
+from common.problems import Unavailable
+from common.tokens import ServiceTokens
+from orders.config import Config
+from orders.errors import REFUSALS, ProductNotFound, ReservationImpossible
+
+log = get_logger(__name__)
+
+T = TypeVar("T", bound=BaseModel)
+REF = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+MOST_REFS = 200
+MOST_ID = 2**63 - 1
+
+
+class _Said(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Product(_Said):
+    """A product as it is now; *price* in minor units."""
+
+    ref: str
+    product_id: int
+    sku: str | None
+    name: str
+    price: int
+    currency: str
+    available: int
+    deleted: bool = False
+
+
+class _Products(_Said):
+    items: list[Product]
+
+
+class ReservedLine(_Said):
+    """One line as of the reservation; *unit_price* in minor units."""
+
+    product_id: int
+    sku: str | None
+    name: str
+    quantity: int
+    unit_price: int
+
+
+class Reservation(_Said):
+    """What catalog holds for an order: every line, one per product, ascending."""
+
+    items: list[ReservedLine]
+    total: int
+    currency: str
+
+
+def product_id_in(ref: str) -> int | None:
+    """The id in a ref of digits; a ref of anything else is catalog's to understand.
+
+    Raises:
+        ProductNotFound: A number that no product can have.
+    """
+    if not (ref.isascii() and ref.isdigit()):
+        return None
+    if len(ref) > len(str(MOST_ID)) or not 0 < int(ref) <= MOST_ID:
+        raise ProductNotFound(items=[{"product": ref[:64]}])
+    return int(ref)
+
+
+class Catalog:
+    """The catalog service, behind its internal interface."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    @classmethod
+    def connect(cls, config: Config) -> "Catalog":
+        tokens = ServiceTokens(config.service_token_key.get_secret_value(), "orders")
+        return cls(Client(config.catalog_url, tokens, read_seconds=config.catalog_seconds))
+
+    def reserve(
+        self, order_id: UUID, lines: dict[int, int], *, expected_total: int | None, currency: str
+    ) -> Reservation:
+        """Have every line held for the order, or none. Asking again gets the same answer.
+
+        Raises:
+            InsufficientStock, PriceChanged, ProductNotFound: Refused; nothing is held.
+            ReservationImpossible: Nothing will ever be held under this id.
+            Unavailable: Nobody knows whether it is held.
+        """
+        items = [
+            {"product_id": product_id, "quantity": quantity}
+            for product_id, quantity in sorted(lines.items())
+        ]
+        wish = {"items": items, "expected_total": expected_total, "currency": currency}
+        answer = self._client.put(f"/internal/reservations/{order_id}", wish)
+        if answer.status != 200:  # noqa: PLR2004 - HTTP's yes
+            raise _refusal(order_id, answer)
+        return _read(Reservation, answer)
+
+    def products(self, refs: Iterable[str]) -> dict[str, Product]:
+        """What clients' names for products mean now; unknown names are left out.
+
+        Raises:
+            Unavailable: Nobody knows.
+        """
+        # A ref that no product can have is not sent: a comma in it would be two refs.
+        wanted = sorted({ref for ref in refs if REF.fullmatch(ref)})
+        found: dict[str, Product] = {}
+        for start in range(0, len(wanted), MOST_REFS):
+            asked = quote(",".join(wanted[start : start + MOST_REFS]), safe=",")
+            answer = self._client.get(f"/internal/products/resolve?refs={asked}")
+            found |= {product.ref: product for product in _read(_Products, answer).items}
+        return found
+
+    def product(self, ref: str) -> Product:
+        """The product that *ref* names.
+
+        Raises:
+            ProductNotFound: None, or one that is no longer for sale.
+            Unavailable: Nobody knows.
+        """
+        product_id_in(ref)
+        found = self.products([ref]).get(ref)
+        if found is None or found.deleted:
+            raise ProductNotFound
+        return found
+
+    def product_ids(self, refs: Collection[str]) -> dict[str, int]:
+        """The id behind each ref. Refs of digits are ids already and cost no call.
+
+        Raises:
+            ProductNotFound: Some are unknown.
+            Unavailable: Nobody knows.
+        """
+        ids = {ref: number for ref in refs if (number := product_id_in(ref)) is not None}
+        names = [ref for ref in refs if ref not in ids]
+        if names:
+            ids |= {ref: product.product_id for ref, product in self.products(names).items()}
+        missing = [{"product": ref} for ref in refs if ref not in ids]
+        if missing:
+            raise ProductNotFound(items=missing)
+        return ids
+
+
+def _refusal(order_id: UUID, answer: Answer) -> Exception:
+    try:
+        problem = answer.json()
+        refusal = REFUSALS.get(problem["code"])
+    except (ValueError, KeyError, TypeError):
+        problem, refusal = {}, None
+    if refusal is None:
+        log.error("reservation_impossible", order_id=str(order_id), status=answer.status)
+        return ReservationImpossible()
+    known = {name: problem[name] for name in ("items", "total") if name in problem}
+    return refusal(**known)
+
+
+def _read(shape: type[T], answer: Answer) -> T:
+    try:
+        return shape.model_validate(answer.json())
+    except ValueError as error:
+        log.error("catalog_not_understood", status=answer.status, shape=shape.__name__)
+        raise Unavailable from error

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a wish to an order: a transaction, catalog's word, and a transaction.
+
+Catalog's transaction is the commit point of the stock; see the house's "one command that matters".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from common import idempotency
+from common.clock import utcnow
+from common.db import Database
+from common.idempotency import Answer, InProgress, Key
+from common.logs import get_logger
+from common.problems import Unavailable
+from orders import answers
+from orders.catalog import Catalog, Reservation
+from orders.commands.orders import (
+    abandon_order,
+    begin_order,
+    confirm_order,
+    refuse_order,
+    take_over_lapsed,
+)
+from orders.config import Config
+from orders.errors import OrderTooLarge, Refused, ReservationImpossible
+from orders.models import MOST_MINOR, Attempt, Order, OrderItem
+
+log = get_logger(__name__)
+
+MOST_SWEPT = 100
+MOST_HOLDERS = 20
+"""After so many holders a pending order is given up: one on which catalog chokes every time must
+not stay for ever."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """What a request for an order gets; *is_replay* when an earlier request got the same."""
+
+    answer: Answer
+    is_replay: bool
+
+
+class Checkout:
+    """Places orders, and settles those that somebody left behind."""
+
+    def __init__(
+        self, database: Database, catalog: Catalog, *, hold_seconds: float, currency: str
+    ) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._hold_seconds = hold_seconds
+        self._currency = currency
+
+    @classmethod
+    def connect(cls, config: Config, database: Database, catalog: Catalog) -> "Checkout":
+        seconds, currency = config.pending_seconds, config.currency
+        return cls(database, catalog, hold_seconds=seconds, currency=currency)
+
+    def place(
+        self,
+        key: Key,
+        *,
+        fingerprint: bytes,
+        lines: Mapping[int, int] | None,
+        expected_total: int | None,
+    ) -> Placement:
+        """Place the order that *key* stands for, once; None for lines orders the cart.
+
+        Raises:
+            InProgress, IdempotencyKeyReused, EmptyOrder: See ``begin_order``.
+            Unavailable: Catalog gave no answer. Nothing is promised, and the key is free again; or
+                the database is gone, and a retry after a while finds out what became of it.
+        """
+        begun = self._database.run(
+            begin_order,
+            key=key,
+            fingerprint=fingerprint,
+            lines=lines,
+            expected_total=expected_total,
+            currency=self._currency,
+            hold_seconds=self._hold_seconds,
+        )
+        if isinstance(begun, Answer):
+            return Placement(answer=begun, is_replay=True)
+        try:
+            return self._settle(begun)
+        except Unavailable as error:
+            return self._abandon(begun, error)
+
+    def sweep(self) -> int:
+        """Settle pending orders that nobody holds any more; returns how many.
+
+        The same command goes to catalog again, and its stored answer decides. While catalog is away
+        they wait: it may hold their stock.
+        """
+        settled = 0
+        # One at a time, so that none of them waits for its turn while its hold runs out.
+        while settled < MOST_SWEPT and (attempt := self._next_lapsed()) is not None:
+            if not self._sweep_one(attempt):
+                break
+            settled += 1
+        return settled
+
+    def _next_lapsed(self) -> Attempt | None:
+        return self._database.run(take_over_lapsed, hold_seconds=self._hold_seconds)
+
+    def _sweep_one(self, attempt: Attempt) -> bool:
+        try:
+            self._settle(attempt)
+        except InProgress:
+            return True
+        except Unavailable as error:
+            is_hopeless = isinstance(error, ReservationImpossible)
+            if not is_hopeless and attempt.fence < MOST_HOLDERS:
+                log.warning("order_waits", order_id=str(attempt.order_id), holder=attempt.fence)
+                return False
+            self._database.run(abandon_order, attempt=attempt)
+        return True
+
+    def _settle(self, attempt: Attempt) -> Placement:
+        try:
+            reservation = self._catalog.reserve(
+                attempt.order_id,
+                attempt.lines,
+                expected_total=attempt.expected_total,
+                currency=self._currency,
+            )
+            if reservation.total > MOST_MINOR:
+                raise OrderTooLarge
+        except Refused as refusal:
+            return self._refuse(attempt, refusal)
+        return self._confirm(attempt, reservation)
+
+    def _confirm(self, attempt: Attempt, reservation: Reservation) -> Placement:
+        order = _standing(attempt, reservation)
+        answer = answers.of_order(order)
+        if not self._database.run(confirm_order, attempt=attempt, order=order, answer=answer):
+            return self._became(attempt)
+        log.info("order_confirmed", order_id=str(order.id), lines=len(order.items))
+        return Placement(answer=answer, is_replay=False)
+
+    def _refuse(self, attempt: Attempt, refusal: Refused) -> Placement:
+        answer = answers.of_refusal(refusal)
+        done = self._database.run(
+            refuse_order,
+            attempt=attempt,
+            reason=refusal.code,
+            answer=answer,
+            holds_stock=isinstance(refusal, OrderTooLarge),
+        )
+        if not done:
+            return self._became(attempt)
+        log.info("order_refused", order_id=str(attempt.order_id), reason=refusal.code)
+        return Placement(answer=answer, is_replay=False)
+
+    def _abandon(self, attempt: Attempt, error: Unavailable) -> Placement:
+        # Also where the database broke while we confirmed, and nobody knows whether that was
+        # committed: if it was, there is nothing pending to abandon, and the answer is there.
+        if self._database.run(abandon_order, attempt=attempt):
+            log.warning("order_abandoned", order_id=str(attempt.order_id))
+            raise error
+        return self._became(attempt)
+
+    def _became(self, attempt: Attempt) -> Placement:
+        """What somebody else made of our order."""
+        known = self._database.read(idempotency.find, attempt.key)
+        if known is None or known.reference != attempt.order_id:
+            raise Unavailable
+        if known.answer is None:
+            raise InProgress
+        return Placement(answer=known.answer, is_replay=True)
+
+
+def _standing(attempt: Attempt, reservation: Reservation) -> Order:
+    """The order as it stands once it is confirmed."""
+    return Order(
+        id=attempt.order_id,
+        customer_id=attempt.key.owner_id,
+        status="confirmed",
+        total_minor=reservation.total,
+        currency=reservation.currency,
+        placed_at=utcnow(),
+        items=[
+            OrderItem(
+                order_id=attempt.order_id,
+                product_id=line.product_id,
+                customer_id=attempt.key.owner_id,
+                sku=line.sku,
+                name=line.name,
+                quantity=line.quantity,
+                unit_price_minor=line.unit_price,
+            )
+            for line in reservation.items
+        ],
+    )

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+"""State changes: one function is one transaction, and its caller commits it.
+
+Locks are taken in this order: an order, its customer's cart, the cart's lines, the key.
+"""

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What orders needs to know about its surroundings."""
+
+from pydantic import Field
+
+from common.settings import ServiceSettings
+
+
+class Config(ServiceSettings):
+    """Orders' settings.
+
+    Attributes:
+        catalog_seconds: So long one call to catalog may take. The client tries twice, so that a
+            customer waits for twice as long at most.
+        pending_seconds: So long one request, or one sweep, alone may settle a pending order; after
+            that a retry with the same key, or the next sweep, takes the order over.
+    """
+
+    catalog_url: str = "http://127.0.0.1:9102"
+    catalog_seconds: float = Field(default=1.5, gt=0)
+    pending_seconds: float = Field(default=10.0, gt=0)
+    sweep_seconds: float = Field(default=2.0, gt=0)
+    idempotency_key_days: int = Field(default=7, ge=1)
+    inbox_days: int = Field(default=30, ge=1)
+    tidy_seconds: float = Field(default=300.0, gt=0)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carts and orders on ``/v1``."""
+
+from collections import Counter
+from collections.abc import Mapping
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response, current_app, request
+
+from common import idempotency
+from common.access import identity, public, requires
+from common.app import cursors, database
+from common.idempotency import Key, read_key
+from common.problems import Unprocessable
+from common.schemas import Page
+from orders import queries
+from orders.catalog import Catalog, product_id_in
+from orders.checkout import Checkout, Placement
+from orders.commands.carts import clear_cart, remove_cart_line, set_cart_line
+from orders.commands.orders import cancel_order
+from orders.config import Config
+from orders.errors import EmptyOrder
+from orders.models import MOST_LINES, MOST_UNITS
+from orders.schemas import CartLineIn, CartOut, OrderIn, OrderOut, OrdersOut, ProductTotalOut
+
+blueprint = APIBlueprint("v1", __name__, url_prefix="/v1")
+
+
+@blueprint.get("/cart")
+@requires()
+@blueprint.output(CartOut)
+def get_cart() -> CartOut:
+    """The cart, with names, prices and stock as they are now."""
+    return _shown_cart()
+
+
+@blueprint.delete("/cart")
+@requires()
+@blueprint.output({}, status_code=204)
+def delete_cart() -> str:
+    database().run(clear_cart, customer_id=identity().user_id)
+    return ""
+
+
+@blueprint.put("/cart/items/<ref>")
+@requires()
+@blueprint.input(CartLineIn, arg_name="line")
+@blueprint.output(CartOut)
+def put_cart_item(ref: str, line: CartLineIn) -> CartOut:
+    """Want so many units of a product. A cart may want more than there is."""
+    product = _catalog().product(ref)
+    database().run(
+        set_cart_line,
+        customer_id=identity().user_id,
+        product_id=product.product_id,
+        quantity=line.quantity,
+    )
+    return _shown_cart()
+
+
+@blueprint.delete("/cart/items/<ref>")
+@requires()
+@blueprint.output({}, status_code=204)
+def delete_cart_item(ref: str) -> str:
+    product_id = _catalog().product_ids([ref])[ref]
+    database().run(remove_cart_line, customer_id=identity().user_id, product_id=product_id)
+    return ""
+
+
+@blueprint.post("/orders")
+@requires()
+@blueprint.input(OrderIn, arg_name="wanted")
+@blueprint.output(OrderOut, status_code=201)
+def post_order(wanted: OrderIn) -> Response:
+    """Order these items, or the cart. Needs an Idempotency-Key; the same key is the same order."""
+    key = Key(owner_id=identity().user_id, word=read_key(request.headers.get("Idempotency-Key")))
+    replay = _replay(key, wanted)
+    if replay is not None:
+        return _answer(replay)
+    placement = _checkout().place(
+        key,
+        fingerprint=wanted.fingerprint(),
+        lines=_lines(wanted),
+        expected_total=wanted.expected_total,
+    )
+    return _answer(placement)
+
+
+@blueprint.get("/orders")
+@requires()
+@blueprint.input(Page, location="query", arg_name="page")
+@blueprint.output(OrdersOut)
+def get_orders(page: Page) -> OrdersOut:
+    """Orders that stand or stood, newest first: one's own, or everybody's for an admin."""
+    listing = f"orders of {_whose() or 'all'}"
+    before = UUID(cursors().read(listing, page.cursor)[0]) if page.cursor else None
+    found = database().read(
+        queries.list_orders, customer_id=_whose(), before=before, limit=page.limit + 1
+    )
+    shown, more = found[: page.limit], found[page.limit :]
+    return OrdersOut(
+        items=[OrderOut.of(order) for order in shown],
+        next_cursor=cursors().make(listing, [str(shown[-1].id)]) if more else None,
+    )
+
+
+@blueprint.get("/orders/<uuid:order_id>")
+@requires()
+@blueprint.output(OrderOut)
+def get_order(order_id: UUID) -> OrderOut:
+    return OrderOut.of(database().read(queries.order_by_id, order_id, customer_id=_whose()))
+
+
+@blueprint.post("/orders/<uuid:order_id>/cancel")
+@requires()
+@blueprint.output(OrderOut)
+def post_order_cancel(order_id: UUID) -> OrderOut:
+    """Take an order back, once; again it is the same cancelled order."""
+    return OrderOut.of(database().run(cancel_order, order_id=order_id, customer_id=_whose()))
+
+
+@blueprint.get("/orders/products/<ref>/total")
+@public
+@blueprint.output(ProductTotalOut)
+def get_product_total(ref: str) -> ProductTotalOut:
+    """How many units of a product were ordered and not cancelled."""
+    product = _catalog().product(ref)
+    total = database().read(queries.units_sold, product.product_id)
+    return ProductTotalOut(product_id=product.product_id, total_quantity=total)
+
+
+def _catalog() -> Catalog:
+    found: Catalog = current_app.extensions["catalog"]
+    return found
+
+
+def _checkout() -> Checkout:
+    found: Checkout = current_app.extensions["checkout"]
+    return found
+
+
+def _whose() -> int | None:
+    """Whose orders the visitor may touch: one's own, and an admin everybody's."""
+    return None if identity().is_admin else identity().user_id
+
+
+def _shown_cart() -> CartOut:
+    config: Config = current_app.extensions["config"]
+    cart = database().read(queries.cart_of, identity().user_id)
+    found = _catalog().products(str(number) for number in cart.lines)
+    products = {product.product_id: product for product in found.values()}
+    return CartOut.of(cart, products, config.currency)
+
+
+def _replay(key: Key, wanted: OrderIn) -> Placement | None:
+    """What the key got before, where finding out what it wants would cost a call to catalog.
+
+    A repetition must get its answer also when catalog is away, or a name means another product now.
+    """
+    if all(product_id_in(ref) is not None for ref in wanted.wishes() or ()):
+        return None
+    known = database().read(idempotency.find, key)
+    if known is None or known.answer is None:
+        return None
+    known.must_match(wanted.fingerprint())
+    return Placement(answer=known.answer, is_replay=True)
+
+
+def _lines(wanted: OrderIn) -> Mapping[int, int] | None:
+    """Units by product id, however the products were called."""
+    wishes = wanted.wishes()
+    if wishes is None:
+        return None
+    if not wishes:
+        raise EmptyOrder
+    ids = _catalog().product_ids(wishes)
+    lines: Counter[int] = Counter()
+    for ref, units in wishes.items():
+        lines[ids[ref]] += units
+    if len(lines) > MOST_LINES or max(lines.values()) > MOST_UNITS:
+        wrong = f"at most {MOST_LINES} products, and {MOST_UNITS} units of each"
+        raise Unprocessable(errors={"items": [wrong]})
+    return lines
+
+
+def _answer(placement: Placement) -> Response:
+    is_problem = placement.answer.status >= 400  # noqa: PLR2004 - where HTTP's refusals begin
+    kind = "application/problem+json" if is_problem else "application/json"
+    response = Response(placement.answer.body, placement.answer.status, content_type=kind)
+    if placement.is_replay:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response

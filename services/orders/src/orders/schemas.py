@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may come in, and what goes out."""
+
+from collections import Counter
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Annotated, Self
+
+import orjson
+from pydantic import Field, model_validator
+
+from common.clock import rfc3339
+from common.money import Amount, to_text
+from common.schemas import Line, Schema, Shown
+from orders.catalog import MOST_ID, Product
+from orders.models import MOST_LINES, MOST_UNITS, Order, OrderItem
+from orders.queries import CartContent
+
+Quantity = Annotated[int, Field(ge=1, le=MOST_UNITS)]
+ProductId = Annotated[int, Field(ge=1, le=MOST_ID)]
+ProductRef = Annotated[Line, Field(min_length=1, max_length=64)]
+
+
+class CartLineIn(Schema):
+    quantity: Quantity
+
+
+class WishIn(Schema):
+    """So many units of a product, by its id or any other name that a path takes."""
+
+    product: ProductId | ProductRef
+    quantity: Quantity
+
+
+class OrderIn(Schema):
+    """An order of these items, or of the cart where no items are named."""
+
+    items: Annotated[list[WishIn], Field(max_length=10 * MOST_LINES)] | None = None
+    expected_total: Amount | None = None
+
+    @model_validator(mode="after")
+    def _say_what(self) -> Self:
+        if self.items is None and "items" in self.model_fields_set:
+            # An unset variable in somebody's client must not order the whole cart.
+            raise ValueError("items must be a list; leave it out to order the cart")
+        return self
+
+    def wishes(self) -> dict[str, int] | None:
+        """Units by what the product is called, None for the cart."""
+        if self.items is None:
+            return None
+        units: Counter[str] = Counter()
+        for wish in self.items:
+            units[str(wish.product)] += wish.quantity
+        return dict(units)
+
+    def fingerprint(self) -> bytes:
+        """The same for requests that mean the same, whatever the order of their lines."""
+        wishes = self.wishes()
+        items = "cart" if wishes is None else sorted(wishes.items())
+        return sha256(orjson.dumps([items, self.expected_total])).digest()
+
+
+class CartLineOut(Shown):
+    """A line as the product is now. One that is no longer for sale has no price."""
+
+    product_id: int
+    name: str | None
+    quantity: int
+    unit_price: str | None
+    subtotal: str | None
+    available: int
+
+    @classmethod
+    def of(cls, product_id: int, quantity: int, product: Product | None) -> Self:
+        if product is None or product.deleted:
+            return cls(
+                product_id=product_id,
+                name=product.name if product else None,
+                quantity=quantity,
+                unit_price=None,
+                subtotal=None,
+                available=0,
+            )
+        return cls(
+            product_id=product_id,
+            name=product.name,
+            quantity=quantity,
+            unit_price=to_text(product.price),
+            subtotal=to_text(product.price * quantity),
+            available=product.available,
+        )
+
+
+class CartOut(Shown):
+    items: list[CartLineOut]
+    total: str
+    currency: str
+    version: int
+
+    @classmethod
+    def of(cls, cart: CartContent, products: Mapping[int, Product], currency: str) -> Self:
+        sold = {number: product for number, product in products.items() if not product.deleted}
+        total = sum(
+            sold[number].price * units for number, units in cart.lines.items() if number in sold
+        )
+        return cls(
+            items=[
+                CartLineOut.of(number, units, products.get(number))
+                for number, units in cart.lines.items()
+            ],
+            total=to_text(total),
+            currency=currency,
+            version=cart.version,
+        )
+
+
+class OrderItemOut(Shown):
+    """A line of an order; what was only asked for has no name and no price."""
+
+    product_id: int
+    sku: str | None
+    name: str | None
+    quantity: int
+    unit_price: str | None
+    subtotal: str | None
+
+    @classmethod
+    def of(cls, item: OrderItem) -> Self:
+        return cls(
+            product_id=item.product_id,
+            sku=item.sku,
+            name=item.name,
+            quantity=item.quantity,
+            unit_price=to_text(item.unit_price_minor),
+            subtotal=to_text(item.subtotal_minor),
+        )
+
+    @classmethod
+    def wanted(cls, product_id: int, quantity: int) -> Self:
+        return cls(
+            product_id=product_id,
+            sku=None,
+            name=None,
+            quantity=quantity,
+            unit_price=None,
+            subtotal=None,
+        )
+
+
+class OrderOut(Shown):
+    id: str
+    status: str
+    items: list[OrderItemOut]
+    total: str | None
+    currency: str
+    placed_at: str | None
+
+    @classmethod
+    def of(cls, order: Order) -> Self:
+        """An order with its items loaded. A pending or rejected one shows what was asked for."""
+        if order.placed_at is None or order.total_minor is None:
+            items = [OrderItemOut.wanted(*line) for line in order.wanted.items()]
+            total = placed_at = None
+        else:
+            items = [OrderItemOut.of(item) for item in order.items]
+            total, placed_at = to_text(order.total_minor), rfc3339(order.placed_at)
+        return cls(
+            id=str(order.id),
+            status=order.status,
+            items=items,
+            total=total,
+            currency=order.currency,
+            placed_at=placed_at,
+        )
+
+
+class OrdersOut(Shown):
+    items: list[OrderOut]
+    next_cursor: str | None
+
+
+class ProductTotalOut(Shown):
+    product_id: int
+    total_quantity: int
