@@ -2,14 +2,17 @@
 """The inbox: what has been handled, remembered in the same transaction as the effect."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Column, MetaData, Table, delete, insert, select
+from sqlalchemy import Column, MetaData, Table, delete, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from common.clock import utcnow
-from common.db import Identifier, Moment, exact, new_metadata
+from common.db import Database, Identifier, Moment, exact, new_metadata
+
+KEEP_DAYS = 30
+MOST_ROWS = 1000
 
 inbox_messages = Table(
     "inbox_messages",
@@ -47,20 +50,25 @@ def remember(session: Session, consumer: str, event_ids: Collection[UUID]) -> No
         session.execute(insert(inbox_messages), rows)
 
 
-def forget(session: Session, *, before: datetime, limit: int = 1000) -> int:
-    """Drop what no dead letter can ask for any more, a bounded number of rows at a time."""
-    old = (
-        select(inbox_messages.c.event_id, inbox_messages.c.consumer)
-        .where(inbox_messages.c.handled_at < before)
-        .order_by(inbox_messages.c.handled_at)
-        .limit(limit)
-    )
-    rows = session.execute(old).all()
-    for row in rows:
-        session.execute(
-            delete(inbox_messages).where(
-                inbox_messages.c.event_id == row.event_id,
-                inbox_messages.c.consumer == row.consumer,
-            )
-        )
+def forget_handled(database: Database, *, keep_days: int = KEEP_DAYS) -> int:
+    """Drop what no dead letter can ask for any more; returns how many rows went.
+
+    Effects:
+        Deletes in transactions of at most a thousand rows, so that no consumer waits for it.
+    """
+    before = utcnow() - timedelta(days=keep_days)
+    total = 0
+    while True:
+        gone = database.run(_forget_some, before=before)
+        total += gone
+        if gone < MOST_ROWS:
+            return total
+
+
+def _forget_some(session: Session, *, before: datetime) -> int:
+    old = inbox_messages.c.handled_at < before
+    keys = [inbox_messages.c.event_id, inbox_messages.c.consumer]
+    rows = session.execute(select(*keys).where(old).limit(MOST_ROWS)).all()
+    if rows:
+        session.execute(delete(inbox_messages).where(tuple_(*keys).in_([tuple(r) for r in rows])))
     return len(rows)

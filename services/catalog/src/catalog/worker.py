@@ -7,6 +7,7 @@ from catalog.handlers import HANDLERS
 from common.amqp import Publisher, Topology
 from common.contracts import SUBSCRIPTIONS
 from common.db import Database
+from common.inbox import forget_handled
 from common.logs import configure_logs
 from common.relay import Relay
 from common.subscriber import Subscriber
@@ -33,6 +34,7 @@ def main() -> None:
             "relay": Relay(database, Publisher(broker, "catalog relay")).run,
             "subscriber": Subscriber(database, broker, topology, HANDLERS).run,
             "overdue": Periodic(name="overdue", seconds=config.overdue_sweep_seconds, work=ask),
+            "inbox": Periodic(name="inbox", seconds=3600, work=lambda: forget_handled(database)),
         },
         broker_checks(database, broker),
     )
