@@ -26,9 +26,8 @@ from common.problems import (
     Problem,
     Unprocessable,
     UnsupportedMediaType,
-    problem_of,
-    response_to,
 )
+from common.refusals import problem_of, response_to
 from common.settings import ServiceSettings
 from common.tokens import KeySet, ServiceTokens, Verifier
 

@@ -5,10 +5,7 @@ import os
 import shutil
 from typing import Any
 
-from prometheus_client import multiprocess
-
 worker_class = "gthread"
-preload_app = True  # one import, shared pages; nothing connects before the fork
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
 keepalive = 75  # longer than the gateway keeps its side, so that we never close under a request
 timeout = 30
@@ -23,6 +20,8 @@ control_socket_disable = True
 
 
 def child_exit(_server: Any, worker: Any) -> None:
+    from prometheus_client import multiprocess  # noqa: PLC0415 - the master stays small
+
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 

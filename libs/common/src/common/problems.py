@@ -1,18 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a service says no: RFC 9457 problems, made from exceptions in one place."""
+"""How a service says no: RFC 9457 problems, as exceptions. Nothing here knows HTTP's library."""
 
-from http import HTTPStatus
 from typing import Any
-
-import orjson
-from flask import Response, request
-from werkzeug.exceptions import HTTPException
 
 from common.context import current_trace
 from common.events import snake_case
-from common.logs import get_logger
-
-log = get_logger(__name__)
 
 
 class Problem(Exception):
@@ -123,30 +115,3 @@ class Unavailable(Problem):
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 1, **members: Any) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after)}, **members)
-
-
-def response_to(problem: Problem) -> Response:
-    body = orjson.dumps(problem.document(instance=request.path))
-    return Response(body, problem.status, problem.headers, content_type="application/problem+json")
-
-
-def _of_http_exception(error: HTTPException) -> Problem:
-    status = HTTPStatus(error.code or 500)
-    problem = Problem(error.description or status.description or status.phrase)
-    # Flask's own refusals (404, 405, 413, …) have no class of ours: nobody catches them by name.
-    problem.status = int(status)
-    problem.code = snake_case(type(error).__name__)
-    problem.headers = {
-        name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After"}
-    }
-    return problem
-
-
-def problem_of(error: Exception) -> Problem:
-    """What a client may see of *error*: of an unknown one only the request id, for our logs."""
-    if isinstance(error, Problem):
-        return error
-    if isinstance(error, HTTPException):
-        return _of_http_exception(error)
-    log.error("request_failed", exc_info=error)
-    return Problem("Something went wrong on our side; the request id finds it in the logs.")
