@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A client of the shop, as a test would write it: one URL, one person."""
+
+import email
+import json
+import secrets
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from common.testing import eventually
+
+PASSWORD = "a long sentence nobody guesses"
+
+
+@dataclass
+class Person:
+    """Somebody with a browser; *token* is None until they log in."""
+
+    url: str
+    id: int = 0
+    username: str = ""
+    token: str | None = None
+    refresh_token: str | None = None
+    session: requests.Session = field(default_factory=requests.Session, repr=False)
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token and "Authorization" not in sent:
+            sent["Authorization"] = f"Bearer {self.token}"
+        return self.session.request(method, self.url + path, json=body, headers=sent, timeout=20)
+
+    def get(self, path: str, **headers: str) -> requests.Response:
+        return self.call("GET", path, **headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> requests.Response:
+        return self.call("POST", path, body, **headers)
+
+    def put(self, path: str, body: Any = None) -> requests.Response:
+        return self.call("PUT", path, body)
+
+    def patch(self, path: str, body: Any = None, **headers: str) -> requests.Response:
+        return self.call("PATCH", path, body, **headers)
+
+    def delete(self, path: str) -> requests.Response:
+        return self.call("DELETE", path)
+
+    def order(self, body: Any = None, key: str | None = None) -> requests.Response:
+        return self.post("/v1/orders", body or {}, Idempotency_Key=key or secrets.token_hex(8))
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A running stack seen from outside."""
+
+    url: str
+    run_directory: Path
+
+    def visitor(self) -> Person:
+        return Person(self.url)
+
+    def admin(self) -> Person:
+        known = json.loads((self.run_directory / "credentials.json").read_text())["admin"]
+        return self.log_in(known["username"], known["password"])
+
+    def log_in(self, login: str, password: str = PASSWORD) -> Person:
+        person = self.visitor()
+        answer = person.post("/v1/auth/login", {"login": login, "password": password})
+        assert answer.status_code == 200, answer.text
+        return _known(person, answer.json()["user"] | answer.json())
+
+    def sign_up(self, name: str = "ada") -> Person:
+        person = self.visitor()
+        username = f"{name}-{secrets.token_hex(4)}"
+        address = f"{username}@mail.example"
+        wanted = {"username": username, "password": PASSWORD, "email": address}
+        answer = person.post("/v1/auth/signup", wanted)
+        assert answer.status_code == 201, answer.text
+        return _known(person, answer.json())
+
+    def product(self, seller: Person, name: str = "Lamp", **fields: Any) -> dict[str, Any]:
+        wanted = {"name": name, "price": "10.00", "quantity": 5} | fields
+        answer = seller.post("/v1/products", wanted)
+        assert answer.status_code == 201, answer.text
+        product: dict[str, Any] = answer.json()
+        return product
+
+    def mails_to(self, address: str, *, naming: str) -> list[EmailMessage]:
+        """The mails in the file backend's folder to *address* whose text names *naming*."""
+        found = [
+            email.message_from_bytes(path.read_bytes(), policy=default)
+            for path in sorted((self.run_directory / "mail").glob("*.eml"))
+        ]
+        return [
+            mail
+            for mail in found
+            if address in str(mail["To"]) and naming in mail.get_body(("plain",)).get_content()
+        ]
+
+    def wait_for_mail(self, address: str, *, naming: str, subject: str) -> list[EmailMessage]:
+        def found() -> list[EmailMessage]:
+            mails = self.mails_to(address, naming=naming)
+            return [mail for mail in mails if subject in str(mail["Subject"])]
+
+        return eventually(found, seconds=20, what=f"a mail on {naming} to {address}")
+
+
+def _known(person: Person, answer: dict[str, Any]) -> Person:
+    person.id = answer["id"]
+    person.username = answer["username"]
+    person.token = answer["access_token"]
+    person.refresh_token = answer["refresh_token"]
+    return person
