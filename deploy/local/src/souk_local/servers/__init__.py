@@ -3,8 +3,19 @@
 
 from souk_local.servers.epmd import Epmd
 from souk_local.servers.mariadb import MariaDB, Schema
+from souk_local.servers.nginx import GatewayConfigurationRefused, Nginx
 from souk_local.servers.rabbitmq import RabbitMQ
 from souk_local.servers.redis import Redis
 from souk_local.servers.server import Server, ServerNotReady
 
-__all__ = ["Epmd", "MariaDB", "RabbitMQ", "Redis", "Schema", "Server", "ServerNotReady"]
+__all__ = [
+    "Epmd",
+    "GatewayConfigurationRefused",
+    "MariaDB",
+    "Nginx",
+    "RabbitMQ",
+    "Redis",
+    "Schema",
+    "Server",
+    "ServerNotReady",
+]

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything runs in .venv, which `setup` makes; nothing but python3 and make is expected.
+
+PYTHON := .venv/bin/python
+STACK := $(PYTHON) -P -m souk_local
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down purge status logs test lint fmt types lock
+
+help: ## Show the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ The stack on this machine
+up: setup ## Start everything, with an admin and demo data; safe to repeat
+	@$(STACK) up
+
+down: setup ## Stop everything; the data stays
+	@$(STACK) down
+
+purge: setup ## Stop everything and delete its data (.run/)
+	@$(STACK) purge
+
+status: setup ## Every process with pid, state and memory
+	@$(STACK) status
+
+logs: setup ## The end of every log; FOLLOW=1 goes on, PROCESS=orders-web shows one
+	@$(STACK) logs $(if $(FOLLOW),--follow) $(PROCESS)
+
+##@ Development
+setup: ## Make .venv from the hashed locks; done by the others when needed
+	@deploy/local/bootstrap
+
+test: setup ## Run all tests; ARGS="-k stock" and the like go to pytest
+	@$(PYTHON) -m pytest $(ARGS)
+
+lint: setup ## Check style and the rules of the architecture
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+fmt: setup ## Put the code into its form
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+types: setup ## Check types
+	$(PYTHON) -m mypy libs/*/src services/*/src gateway/shipper/src deploy/local/src
+
+lock: setup ## Compile the hashed locks anew after a change of dependencies
+	requirements/compile

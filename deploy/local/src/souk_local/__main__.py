@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m souk_local up``: the commands behind the Makefile's targets."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from souk_local import logs as stack_logs
+from souk_local.commands import CommandFailed
+from souk_local.console import Terminal
+from souk_local.demo import CUSTOMER_USERNAME, DemoRefused
+from souk_local.environments import ADMIN_USERNAME
+from souk_local.packages import PackagesMissing
+from souk_local.port_holders import PortTaken
+from souk_local.ports import Ports
+from souk_local.servers import GatewayConfigurationRefused, ServerNotReady
+from souk_local.stack import DirectoryTooLong, Stack
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+SAID_CLEARLY = (
+    CommandFailed,
+    DemoRefused,
+    DirectoryTooLong,
+    GatewayConfigurationRefused,
+    PackagesMissing,
+    PermissionError,
+    PortTaken,
+    ServerNotReady,
+    ValueError,
+)
+
+
+class _ClearErrors(click.Group):
+    """Shows errors that were made for people without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except SAID_CLEARLY as error:
+            Terminal().complain(str(error))
+            sys.exit(1)
+
+
+@click.group(cls=_ClearErrors)
+@click.option(
+    "--run-directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=REPOSITORY / ".run",
+    help="Where the stack keeps everything; .run in the repository unless told otherwise.",
+)
+@click.pass_context
+def main(context: click.Context, run_directory: Path) -> None:
+    """Souk's whole stack on this machine, without containers."""
+    context.obj = Stack(run_directory.resolve(), Ports.default(), REPOSITORY / "gateway")
+
+
+@main.command()
+@click.pass_obj
+def up(stack: Stack) -> None:
+    """Start the stack, with migrations, an admin and demo data; safe to repeat."""
+    stack.up()
+    url, secrets = stack.environments.gateway_url, stack.keyring
+    stack.terminal.say(
+        f"\nSouk is ready at {url}\n"
+        f"  admin     {ADMIN_USERNAME} / {secrets.admin_password}\n"
+        f"  customer  {CUSTOMER_USERNAME} / {secrets.demo_password}\n"
+        f"  products  curl {url}/v1/products\n"
+        f"  mails     {stack.directory / 'mail'}\n"
+        f"  logs      make logs · processes: make status · stop: make down\n"
+    )
+
+
+@main.command()
+@click.pass_obj
+def down(stack: Stack) -> None:
+    """Stop the stack; its data stays."""
+    stack.down()
+
+
+@main.command()
+@click.pass_obj
+def purge(stack: Stack) -> None:
+    """Stop the stack and delete its data."""
+    stack.purge()
+
+
+@main.command()
+@click.pass_obj
+def status(stack: Stack) -> None:
+    """Show every process; fails when one is not running."""
+    lines = stack.status()
+    if not lines:
+        stack.terminal.say("The stack is down; `make up` starts it.")
+        sys.exit(1)
+    stack.terminal.processes(lines)
+    if any(line.state != "RUNNING" for line in lines):
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on showing what is written.")
+@click.argument("process", required=False)
+@click.pass_obj
+def logs(stack: Stack, process: str | None, *, follow: bool) -> None:
+    """Show the end of all logs, or of one process's."""
+    sys.exit(stack_logs.show(stack.directory / "logs", process, follow=follow))
+
+
+if __name__ == "__main__":
+    main()

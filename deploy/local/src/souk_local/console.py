@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the person at the terminal sees: one line per step, a table, a summary."""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class ProcessLine:
+    """One process as the status table shows it."""
+
+    name: str
+    state: str
+    pid: int
+    uptime_seconds: int
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Terminal:
+    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Show what is being done, then how long it took."""
+        began = time.monotonic()
+        try:
+            with self.console.status(title):
+                yield
+        except BaseException:
+            self.console.print(f"[red]✗[/red] {title}")
+            raise
+        self.console.print(f"[green]✓[/green] {title} [dim]{time.monotonic() - began:.1f} s[/dim]")
+
+    def say(self, text: str) -> None:
+        self.console.print(escape(text))
+
+    def complain(self, text: str) -> None:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(escape(text), style="red")
+
+    def processes(self, lines: Iterable[ProcessLine]) -> None:
+        table = Table(box=None, header_style="bold")
+        table.add_column("process")
+        table.add_column("state")
+        for number in ("pid", "uptime", "memory"):
+            table.add_column(number, justify="right")
+        total = 0
+        for line in lines:
+            total += line.memory_bytes
+            colour = "green" if line.state == "RUNNING" else "red"
+            table.add_row(
+                line.name,
+                f"[{colour}]{line.state.lower()}[/{colour}]",
+                str(line.pid or "-"),
+                duration(line.uptime_seconds),
+                megabytes(line.memory_bytes),
+            )
+        table.add_section()
+        table.add_row("all", "", "", "", megabytes(total))
+        self.console.print(table)
+
+
+def duration(seconds: int) -> str:
+    """``3 s``, ``4 min``, ``2 h 05 min``."""
+    minutes = seconds // 60
+    if minutes < 1:
+        return f"{seconds} s"
+    if minutes < 60:  # noqa: PLR2004 - minutes of an hour
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def megabytes(count: int) -> str:
+    return f"{count / 1_000_000:.0f} MB"

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway as a client sees it: JSON over HTTP, with the standard library alone."""
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+TIMEOUT_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any
+
+
+@dataclass(frozen=True)
+class GatewayClient:
+    """Calls the gateway at *url*, as the bearer of *token* if there is one."""
+
+    url: str
+    token: str | None = None
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+    def get(self, path: str) -> Answer:
+        return self._call("GET", path, None, {})
+
+    def post(self, path: str, body: object, **headers: str) -> Answer:
+        return self._call("POST", path, body, headers)
+
+    def put(self, path: str, body: object) -> Answer:
+        return self._call("PUT", path, body, {})
+
+    def logged_in(self, login: str, password: str) -> "GatewayClient":
+        """The same client as this user.
+
+        Raises:
+            PermissionError: the gateway did not accept the login.
+        """
+        answer = self.post("/v1/auth/login", {"login": login, "password": password})
+        if answer.status != HTTPStatus.OK:
+            raise PermissionError(f"{login} could not log in: {answer.status} {answer.body}")
+        return GatewayClient(self.url, answer.body["access_token"], self.timeout_seconds)
+
+    def is_ready(self) -> bool:
+        """Whether the whole stack behind the gateway is ready."""
+        return self.readiness().status == HTTPStatus.OK
+
+    def readiness(self) -> Answer:
+        """What the gateway says about the stack; 503 also for a gateway that is not there."""
+        try:
+            return self.get("/readyz")
+        except OSError as error:
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+    def _call(self, method: str, path: str, body: object, headers: dict[str, str]) -> Answer:
+        sent = {"Accept": "application/json", "Content-Type": "application/json"}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token:
+            sent["Authorization"] = f"Bearer {self.token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, sent, method=method)  # noqa: S310
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout_seconds) as answer:  # noqa: S310
+                return Answer(answer.status, _decoded(answer.read()))
+        except urllib.error.HTTPError as refusal:
+            with refusal:
+                return Answer(refusal.code, _decoded(refusal.read()))
+
+
+def _decoded(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return content.decode(errors="replace")
