@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the shipper needs to know about its surroundings."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from common.settings import Settings
+
+
+class Config(Settings):
+    """Settings of the shipper.
+
+    Attributes:
+        nginx_pid_file: Where nginx keeps its pid. With it the shipper keeps the log short itself;
+            without it somebody else must.
+        view_log_max_bytes: How long the log may grow before a new one is begun.
+    """
+
+    worker_port: int = 9206
+    amqp_url: SecretStr
+    view_log: Path
+    view_offset: Path
+    nginx_pid_file: Path | None = None
+    view_log_max_bytes: int = Field(default=64 * 1024**2, ge=1)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Takes views from the log to the broker. A position is kept only after the broker's confirm."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event as Signal
+from typing import Protocol
+
+from prometheus_client import Counter, Gauge
+
+from common.amqp import BrokerUnavailable
+from common.amqp.publisher import Outgoing
+from common.amqp.topology import EVENTS_EXCHANGE
+from common.contracts import ProductViewed
+from common.logs import get_logger
+from common.metrics import PUBLISHED, UNPUBLISHED
+from shipper import offsets
+from shipper.tail import bytes_behind, next_batch
+from shipper.views import UnreadableLine, message_of, view_of
+
+log = get_logger(__name__)
+
+IDLE_SECONDS = 0.25
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 5.0
+SHOWN_BYTES = 200
+
+SKIPPED = Counter("souk_view_lines_skipped_total", "Lines of the view log that are no view")
+BEHIND = Gauge("souk_view_log_behind_bytes", "How much of the view log is not shipped yet")
+
+
+class NotTaken(Exception):
+    """The broker has no queue for views yet, or no room; they stay in the log."""
+
+
+class Broker(Protocol):
+    """What the shipper needs of ``common.amqp.Publisher``."""
+
+    def connect(self) -> None: ...
+    def publish(self, messages: Sequence[Outgoing], exchange: str) -> set[str]: ...
+    def wait(self, seconds: float) -> None: ...
+    def close(self) -> None: ...
+
+
+class Shipper:
+    """Ships one view log.
+
+    Args:
+        clock: Seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        view_log: Path,
+        offset_file: Path,
+        broker: Broker,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._view_log = view_log
+        self._offset_file = offset_file
+        self._broker = broker
+        self._clock = clock
+        self._position = offsets.load(offset_file)
+
+    def run(self, stop: Signal) -> None:
+        """Ship until *stop*. While the broker is away, views wait in the log."""
+        pause = FIRST_PAUSE_SECONDS
+        while not stop.is_set():
+            try:
+                if not self.ship_batch():
+                    self._idle()
+                pause = FIRST_PAUSE_SECONDS
+            except (BrokerUnavailable, NotTaken) as error:
+                UNPUBLISHED.labels("unavailable").inc()
+                log.warning("shipper_waits", reason=str(error), seconds=pause)
+                self._broker.close()
+                stop.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        self._broker.close()
+
+    def ship_batch(self) -> int:
+        """Ship what is next in the log; how many lines that was.
+
+        Raises:
+            BrokerUnavailable, NotTaken: Some or all may not have arrived; the next call sends the
+                same events with the same ids once more.
+        """
+        batch = next_batch(self._view_log, self._position, now=self._clock())
+        if batch.lines:
+            messages, unreadable = _sorted_out(batch.lines)
+            self._publish(messages)
+            offsets.keep(self._offset_file, batch.position)
+            self._position = batch.position
+            _report(unreadable)
+        return len(batch.lines)
+
+    def _publish(self, messages: Sequence[Outgoing]) -> None:
+        if not messages:
+            return
+        refused = self._broker.publish(messages, EVENTS_EXCHANGE)
+        if refused:
+            raise NotTaken(f"{len(refused)} of {len(messages)} views were not taken")
+        PUBLISHED.labels(ProductViewed.type()).inc(len(messages))
+
+    def _idle(self) -> None:
+        BEHIND.set(bytes_behind(self._view_log, self._position))
+        self._broker.connect()
+        self._broker.wait(IDLE_SECONDS)
+
+
+def _sorted_out(lines: Sequence[bytes]) -> tuple[list[Outgoing], list[bytes]]:
+    messages, unreadable = [], []
+    for line in lines:
+        try:
+            messages.append(message_of(view_of(line)))
+        except UnreadableLine:
+            unreadable.append(line)
+    return messages, unreadable
+
+
+def _report(unreadable: Sequence[bytes]) -> None:
+    for line in unreadable:
+        SKIPPED.inc()
+        log.warning("line_skipped", line=line[:SHOWN_BYTES].decode(errors="replace"))

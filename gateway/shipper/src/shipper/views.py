@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a line of the view log to the event that it stands for."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.amqp.publisher import Outgoing
+from common.context import Trace, traced
+from common.contracts import ProductViewed
+from common.events import Envelope
+
+LINE_START = b'{"id":"'
+LAST_SECOND = 253402300799  # of the year 9999
+
+
+class UnreadableLine(ValueError):
+    """A line that is no view. It is skipped: no later line may wait for it."""
+
+
+class View(BaseModel):
+    """One line: somebody looked at one product's page.
+
+    Attributes:
+        time: Seconds since 1970 with milliseconds, by the gateway's clock.
+        user: The id from the verified token; empty for anonymous viewers.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    time: float = Field(ge=0, le=LAST_SECOND)
+    product_id: int = Field(ge=1, lt=10**18)
+    user: str = Field(pattern=r"^([1-9][0-9]{0,17})?$")
+    session: str = Field(pattern=r"^[0-9a-f]{16,64}$")
+    status: int
+    path: str
+
+    @property
+    def event_id(self) -> UUID:
+        """A UUIDv7 made of the view's time and the request's id alone.
+
+        A view that is sent again after a crash is the same event, and its readers drop it.
+        """
+        milliseconds = round(self.time * 1000)
+        value = (milliseconds & (1 << 48) - 1) << 80 | int(self.id, 16) & (1 << 80) - 1
+        value = value & ~(0xF << 76) | 0x7 << 76
+        return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+    def event(self) -> ProductViewed:
+        return ProductViewed(
+            product_id=self.product_id,
+            viewer_id=int(self.user) if self.user else None,
+            session=self.session,
+            status=self.status,
+            path=self.path,
+        )
+
+
+def view_of(line: bytes) -> View:
+    """The view on *line*.
+
+    When nginx dies in the middle of a line, its successor goes on in the same one: what counts is
+    the last view that begins on it.
+
+    Raises:
+        UnreadableLine: There is none.
+    """
+    start = line.rfind(LINE_START)
+    if start < 0:
+        raise UnreadableLine
+    try:
+        return View.model_validate(orjson.loads(line[start:].decode(errors="replace")))
+    except (orjson.JSONDecodeError, ValidationError) as error:
+        raise UnreadableLine from error
+
+
+def message_of(view: View) -> Outgoing:
+    """The event of *view*, ready for the broker."""
+    moment = datetime.fromtimestamp(view.time, UTC)
+    actor = f"user/{view.user}" if view.user else "guest"
+    with traced(Trace(correlation_id=view.id, actor=actor)):
+        sealed = Envelope.seal(view.event(), aggregate_version=0, event_id=view.event_id)
+    envelope = sealed.model_copy(update={"time": moment})
+    return Outgoing(
+        id=str(envelope.id),
+        type=envelope.type,
+        body=envelope.to_json(),
+        routing_key=envelope.routing_key,
+        timestamp=int(view.time),
+        correlation_id=view.id,
+    )

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import os
+import threading
+from uuid import uuid4
+
+import pytest
+
+from common.amqp import BrokerUnavailable
+from common.testing import eventually
+from shipper import offsets
+from shipper.shipping import NotTaken, Shipper
+from shipper.tail import Position
+
+
+class Broker:
+    """A broker that can be away, full, or die between taking a batch and saying so."""
+
+    def __init__(self):
+        self.taken = []
+        self.away = False
+        self.refuses = False
+        self.loses_confirm = False
+        self.tries = 0
+
+    def connect(self):
+        if self.away:
+            raise BrokerUnavailable("away")
+
+    def publish(self, messages, exchange):
+        self.tries += 1
+        self.connect()
+        assert exchange == "souk.events"
+        if self.refuses:
+            return {messages[-1].id}
+        self.taken += [message.correlation_id for message in messages]
+        if self.loses_confirm:
+            raise BrokerUnavailable("no confirm")
+        return set()
+
+    def wait(self, seconds):
+        assert seconds < 1
+        self.connect()
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def broker():
+    return Broker()
+
+
+@pytest.fixture
+def log(tmp_path):
+    return tmp_path / "views.log"
+
+
+@pytest.fixture
+def offset(tmp_path):
+    return tmp_path / "state" / "offset.json"
+
+
+def look(log, count=1):
+    """Write *count* views; their request ids."""
+    ids = [uuid4().hex for _ in range(count)]
+    view = {"time": 1795226400.5, "product_id": 7, "user": "", "session": "ab" * 16, "status": 200}
+    with log.open("a") as stream:
+        for one in ids:
+            record = {"id": one} | view | {"path": "/product/7"}
+            stream.write(json.dumps(record, separators=(",", ":")) + "\n")
+    return ids
+
+
+def test_views_are_shipped_and_the_place_is_kept(log, offset, broker):
+    first = look(log, 3)
+    assert Shipper(log, offset, broker).ship_batch() == 3
+    second = look(log, 2)
+    restarted = Shipper(log, offset, broker)
+    assert (restarted.ship_batch(), restarted.ship_batch()) == (2, 0)
+    assert broker.taken == first + second
+
+
+@pytest.mark.parametrize("fault", ["away", "refuses", "loses_confirm"])
+def test_place_is_kept_only_after_the_confirm(log, offset, broker, fault):
+    views = look(log, 3)
+    setattr(broker, fault, True)
+    shipper = Shipper(log, offset, broker)
+    for _ in range(3):
+        with pytest.raises((BrokerUnavailable, NotTaken)):
+            shipper.ship_batch()
+        assert offsets.load(offset) == Position()
+    setattr(broker, fault, False)
+    assert shipper.ship_batch() == 3
+    assert set(broker.taken) == set(views)
+
+
+def test_lines_that_are_no_views_are_skipped(log, offset, broker):
+    first = look(log)
+    with log.open("a") as stream:
+        stream.write("nonsense\n\n")
+    second = look(log)
+    shipper = Shipper(log, offset, broker)
+    assert shipper.ship_batch() == 4
+    assert broker.taken == first + second
+    with log.open("a") as stream:
+        stream.write("nothing else\n")
+    assert (shipper.ship_batch(), shipper.ship_batch()) == (1, 0)
+    assert broker.tries == 1
+
+
+def test_running_shipper_waits_for_the_broker_and_then_ships_all(log, offset, broker):
+    broker.away = True
+    stop = threading.Event()
+    thread = threading.Thread(target=Shipper(log, offset, broker).run, args=(stop,))
+    thread.start()
+    views = look(log, 5)
+    eventually(lambda: broker.tries >= 2)
+    assert broker.taken == []
+    broker.away = False
+    eventually(lambda: broker.taken == views)
+    views += look(log, 2)
+    eventually(lambda: broker.taken == views)
+    stop.set()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_offset_file_is_whole_at_every_moment(offset, monkeypatch):
+    offsets.keep(offset, kept := Position(beginning=b'{"id":"1', offset=10))
+
+    def dies(_descriptor):
+        raise OSError
+
+    monkeypatch.setattr(os, "fsync", dies)
+    with pytest.raises(OSError):
+        offsets.keep(offset, Position(beginning=b"{", offset=99))
+    assert offsets.load(offset) == kept
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"7", b"{}", b'{"beginning": "xy", "offset": 1}'])
+def test_offset_file_that_makes_no_sense_is_as_good_as_none(offset, content):
+    offset.parent.mkdir()
+    offset.write_bytes(content)
+    assert offsets.load(offset) == Position()
