@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+from collections import Counter
+from datetime import timedelta
+from threading import Barrier, Lock, Thread
+
+import pytest
+from sqlalchemy import select
+
+from notifier.claims import claim_mails
+from notifier.models import Delivery
+
+
+def claim(house, *, most=20, burst=1000, now=None):
+    return house.database.run(
+        claim_mails, now=now or house.now(), most=most, burst=burst, lease_seconds=60
+    )
+
+
+@pytest.fixture
+def many_mails(house, make):
+    house.admins("ada", "grace", "linus")
+    for _ in range(40):
+        house.hear(make.price())
+    house.fan_out()
+
+
+def race(house, *, workers, claim_one):
+    barrier, lock, taken = Barrier(workers), Lock(), []
+
+    def work():
+        barrier.wait()
+        idle = 0
+        while idle < 20:
+            mails = claim_one()
+            idle = 0 if mails else idle + 1
+            with lock:
+                taken.extend(mails)
+
+    threads = [Thread(target=work) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return taken
+
+
+def test_workers_that_claim_at_once_never_take_the_same_delivery(house, many_mails):
+    taken = race(house, workers=6, claim_one=lambda: claim(house, most=3))
+
+    assert len(taken) == 120
+    assert len({mail.id for mail in taken}) == 120
+    assert {delivery.attempts for delivery in house.deliveries()} == {1}
+
+
+def test_workers_without_the_lock_do_take_the_same_delivery(house, many_mails):
+    """This is the test above with the lock taken out: it shows that the race is real."""
+    barrier = Barrier(6)
+
+    def look_and_take():
+        with house.database.sessions.begin() as session:
+            due = select(Delivery.id).where(Delivery.due_at <= house.now()).limit(3)
+            found = session.scalars(due).all()
+        barrier.wait()
+        return found
+
+    taken = []
+
+    def work():
+        taken.extend(look_and_take())
+
+    threads = [Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert max(Counter(taken).values()) > 1
+
+
+def test_senders_that_work_at_once_send_each_mail_once(house, many_mails):
+    senders = [house.sender(mail_burst=1000) for _ in range(4)]
+    barrier = Barrier(4)
+
+    def work(sender):
+        barrier.wait()
+        idle = 0
+        while idle < 20:
+            idle = 0 if sender.send_due() else idle + 1
+
+    threads = [Thread(target=work, args=(sender,)) for sender in senders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(house.post.ids) == len(set(house.post.ids)) == 120
+    assert set(house.statuses()) == {"sent"}
+
+
+def test_who_has_waited_longest_comes_first(house, make):
+    house.admins("ada")
+    house.hear(make.user(9, "carol"))
+    house.hear(make.order(customer_id=9))
+    house.fan_out()
+    house.time_passes(seconds=5)
+    house.hear(make.price())
+    house.fan_out()
+
+    assert [mail.user_id for mail in claim(house, most=1)] == [9]
+    assert [mail.user_id for mail in claim(house, most=1)] == [1]
+
+
+def test_a_claim_is_nobody_elses_until_its_lease_ends(house, make):
+    house.admins("ada")
+    house.hear(make.price())
+    house.fan_out()
+    now = house.now()
+    (first,) = claim(house, now=now)
+
+    assert claim(house, now=now + timedelta(seconds=59)) == []
+    (second,) = claim(house, now=now + timedelta(seconds=60))
+    assert (second.id, second.attempt) == (first.id, first.attempt + 1)

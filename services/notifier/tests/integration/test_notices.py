@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+from threading import Barrier, Thread
+
+import pytest
+
+from common.contracts import OrderCancelled, ProductDeleted, StockLow
+
+ADMINS = ["ada@example.com", "grace@example.com", "linus@example.com"]
+
+
+@pytest.fixture(autouse=True)
+def three_admins(house, make):
+    house.admins("ada", "grace", "linus")
+    house.hear(make.user(4, "norma", role="analyst"))
+    house.hear(make.user(5, "carol"))
+
+
+def test_every_admin_gets_one_mail_about_a_new_price_and_nobody_else(house, make):
+    house.hear(make.price())
+    house.send()
+
+    assert house.post.addresses == ADMINS
+    assert set(house.post.subjects) == {"Price changed: Blue shoes 12.50 → 10.00 USD"}
+    assert house.statuses() == ["sent"] * 3
+
+
+@pytest.mark.parametrize("first", ["price", "changed"])
+def test_price_and_name_of_one_update_are_one_mail_in_either_order(house, make, first):
+    events = [make.price(), make.changed()]
+    for event in events if first == "price" else events[::-1]:
+        house.hear(event, correlationid="c0ffee")
+    house.send()
+
+    assert house.post.addresses == ADMINS
+    text = house.post.sent[0].get_body(("plain",)).get_content()
+    assert "Price: 12.50 USD → 10.00 USD" in text
+    assert "Name: Red shoes → Blue shoes" in text
+    assert len(house.post.sent[0].get_all("X-Souk-Event-Id")) == 2
+    assert {delivery.event_type for delivery in house.deliveries()} == {"ProductPriceChanged"}
+
+
+def test_two_products_of_one_request_are_two_mails(house, make):
+    for product_id in (42, 43):
+        house.hear(make.price(product_id=product_id), correlationid="c0ffee")
+    house.send()
+
+    assert len(house.post.sent) == 6
+
+
+def test_two_requests_on_one_product_are_two_mails(house, make):
+    for _ in range(2):
+        house.hear(make.price())
+    house.send()
+
+    assert len(house.post.sent) == 6
+
+
+def test_two_prices_under_one_correlation_id_are_two_mails(house, make):
+    house.hear(make.price(1250, 1000), correlationid="c0ffee")
+    house.hear(make.price(1000, 900), correlationid="c0ffee")
+    house.send()
+
+    assert sorted(set(house.post.subjects)) == [
+        "Price changed: Blue shoes 10.00 → 9.00 USD",
+        "Price changed: Blue shoes 12.50 → 10.00 USD",
+    ]
+    assert len(house.post.sent) == 6
+
+
+def test_a_part_that_comes_after_the_mail_makes_its_own(house, make):
+    house.hear(make.price(), correlationid="c0ffee")
+    house.send()
+    late = make.changed()
+    envelope = house.hear(late, correlationid="c0ffee")
+    house.hear_again(late, envelope)
+    house.send()
+
+    assert house.post.addresses == sorted(ADMINS * 2)
+    assert house.post.subjects[-1] == "Product changed: Blue shoes (name)"
+
+
+def test_a_notice_waits_for_its_other_events(house, make):
+    house.hear(make.price())
+
+    assert house.fan_out(gather_seconds=60) == 0
+    assert house.fan_out() == 1
+    assert house.fan_out() == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["price", "changed", "created", "deleted", "stock_low", "order", "cancelled"]
+)
+def test_every_event_that_comes_twice_is_mailed_once(house, make, name):
+    event = {
+        "price": make.price(),
+        "changed": make.changed(),
+        "created": make.changed({"price": (None, 100)}, kind=make.created_product),
+        "deleted": make.changed({"price": (100, None)}, kind=ProductDeleted),
+        "stock_low": StockLow(product_id=42, sku=None, name="Shoes", available=1, threshold=2),
+        "order": make.order(customer_id=5),
+        "cancelled": make.order(customer_id=5, kind=OrderCancelled),
+    }[name]
+    envelope = house.hear(event)
+    house.hear_again(event, envelope)
+    house.send()
+    house.hear_again(event, envelope)
+    house.send()
+
+    receipt = name in {"order", "cancelled"}
+    assert house.post.addresses == (["carol@example.com"] if receipt else ADMINS)
+
+
+def test_news_out_of_order_are_all_mailed(house, make):
+    deleted = make.changed({"name": ("Blue shoes", None)}, kind=ProductDeleted)
+    house.hear(deleted, aggregateversion=3)
+    house.hear(make.price(), aggregateversion=2)
+    house.hear(make.changed({"price": (None, 1250)}, kind=make.created_product), aggregateversion=1)
+    house.send()
+
+    assert len(set(house.post.subjects)) == 3
+    assert len(house.post.sent) == 9
+
+
+def test_a_change_that_changes_nothing_is_mailed_to_nobody(house, make):
+    house.hear(make.price(1000, 1000))
+    house.hear(make.changed({}))
+    house.hear(make.changed({"mark": ("Acme", "Acme")}))
+    house.send()
+
+    assert house.post.sent == []
+
+
+def test_a_receipt_goes_to_the_customer_only(house, make):
+    house.hear(make.order(customer_id=5))
+    house.send()
+
+    assert house.post.addresses == ["carol@example.com"]
+    assert house.post.subjects == ["Your order: 25.00 USD"]
+
+
+def test_a_customer_without_an_address_gets_no_receipt(house, make):
+    house.hear(make.user(6, "guest", email=None))
+    house.hear(make.order(customer_id=6))
+    house.send()
+
+    assert house.deliveries() == []
+
+
+def test_an_admin_without_an_address_is_left_out(house, make):
+    house.hear(make.user(6, "mute", role="admin", email=None))
+    house.hear(make.price())
+    house.send()
+
+    assert house.post.addresses == ADMINS
+
+
+def test_news_without_any_admin_close_without_a_mail(house, make, clean, database):
+    clean(database)
+    house.hear(make.price())
+    house.send()
+
+    assert house.deliveries() == []
+
+
+def test_two_consumers_with_the_two_parts_at_once_make_one_notice(house, make):
+    barrier = Barrier(2)
+
+    def hear(event, correlation_id):
+        barrier.wait()
+        house.hear(event, correlationid=correlation_id)
+
+    for attempt in range(10):
+        pair = [
+            Thread(target=hear, args=(event, f"request {attempt}"))
+            for event in (make.price(), make.changed())
+        ]
+        for thread in pair:
+            thread.start()
+        for thread in pair:
+            thread.join()
+
+    assert house.fan_out() == 10
+
+
+def test_two_fan_outs_at_once_make_each_delivery_once(house, make):
+    for _ in range(30):
+        house.hear(make.price())
+    barrier = Barrier(4)
+
+    def work():
+        barrier.wait()
+        while house.fan_out():
+            pass
+
+    threads = [Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(house.deliveries()) == 90
