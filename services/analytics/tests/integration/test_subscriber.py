@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events through the real broker: delivered twice, cut off before the ack, and still exact."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from threading import Event as Signal
+from threading import Thread
+
+import pytest
+from sqlalchemy import Connection, create_engine, func, select, text
+from sqlalchemy import event as hooks
+
+from analytics.handlers import BATCH_HANDLERS, HANDLERS
+from analytics.models import LoggedEvent, View
+from analytics.worker import TOPOLOGY
+from common.amqp import BrokerUnavailable, Consumer, Publisher, Topology
+from common.amqp.connection import connect
+from common.amqp.publisher import Outgoing
+from common.amqp.topology import EVENTS_EXCHANGE
+from common.contracts import OrderCancelled, OrderPlaced, ProductViewed
+from common.logs import configure_logs
+from common.subscriber import Subscriber
+from common.testing import eventually
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+LAMP, CHAIR = 42, 43
+EVENTS = (ProductViewed, OrderPlaced, OrderCancelled)
+SMALL = Topology(service="analytics", events=EVENTS, streams=(ProductViewed,))
+
+
+@pytest.fixture
+def publish(amqp_url) -> Iterator[Callable[[Sequence], None]]:
+    publisher = Publisher(amqp_url, "tests")
+
+    def send(told: Sequence) -> None:
+        messages = [
+            Outgoing(
+                id=str(envelope.id),
+                type=envelope.type,
+                body=envelope.to_json(),
+                routing_key=envelope.routing_key,
+                timestamp=int(envelope.time.timestamp()),
+            )
+            for _, envelope in told
+        ]
+        assert publisher.publish(messages, EVENTS_EXCHANGE) == set()
+
+    yield send
+    publisher.close()
+
+
+@pytest.fixture
+def subscribed(database, amqp_url) -> Callable:
+    """Runs the subscriber in a thread for as long as the block lasts."""
+
+    @contextmanager
+    def run() -> Iterator[None]:
+        handlers = {event: HANDLERS[event] for event in EVENTS if event in HANDLERS}
+        configure_logs("analytics")
+        subscriber = Subscriber(database, amqp_url, SMALL, handlers, BATCH_HANDLERS)
+        stop = Signal()
+        thread = Thread(target=subscriber.run, args=(stop,))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(timeout=20)
+        assert not thread.is_alive()
+
+    return run
+
+
+@pytest.fixture
+def history(teller):
+    """300 views in three minutes, and five orders of which two are cancelled."""
+    views = [
+        teller.view(LAMP, viewer=number % 7 or None, at=NOON + timedelta(seconds=number % 180))
+        for number in range(300)
+    ]
+    placed = [teller.placed(f"o-{number}", (LAMP, 1, 100), (CHAIR, 2, 50)) for number in range(5)]
+    cancelled = [teller.cancelled(f"o-{n}", (LAMP, 1, 100), (CHAIR, 2, 50)) for n in (0, 1)]
+    return views, placed, cancelled
+
+
+EXACT = {
+    (NOON, LAMP): (120, 3, 3, 300),
+    (NOON + timedelta(minutes=1), LAMP): (120, 0, 0, 0),
+    (NOON + timedelta(minutes=2), LAMP): (60, 0, 0, 0),
+    (NOON, CHAIR): (0, 3, 6, 300),
+}
+
+
+def logged(session) -> int:
+    return session.scalar(select(func.count(LoggedEvent.seq)))
+
+
+def is_drained(amqp_url: str) -> bool:
+    """Whether no message waits, neither for a consumer nor for its ack."""
+    connection = connect(amqp_url, "tests")
+    channel = connection.channel()
+    try:
+        # A passive declaration counts the ready ones; with no consumer left, that is all of them.
+        return not any(
+            channel.queue_declare(name, passive=True).method.message_count
+            for name in SMALL.queue_names()
+        )
+    finally:
+        connection.close()
+
+
+def test_events_that_are_delivered_twice_and_in_disorder_count_once(
+    fresh_queues, publish, subscribed, database, amqp_url, history, counted, recounted
+):
+    views, placed, cancelled = history
+    fresh_queues(SMALL)
+    publish([*cancelled, *views, *placed])
+    publish([*views, *placed[:3], *cancelled])
+
+    with subscribed():
+        eventually(lambda: counted() == EXACT and database.read(logged) == 7, seconds=20)
+        publish(views[:50])
+        eventually(lambda: is_drained(amqp_url))
+
+    assert is_drained(amqp_url)
+    assert counted() == EXACT == recounted()
+    assert database.read(logged) == 7
+
+
+def test_a_connection_that_breaks_between_commit_and_ack_changes_no_count(
+    fresh_queues, publish, subscribed, amqp_url, history, counted, monkeypatch
+):
+    acknowledge, cuts = Consumer.acknowledge, []
+
+    def cut_at_first(consumer: Consumer, deliveries: Sequence) -> None:
+        if len(cuts) < 2:
+            cuts.append(len(deliveries))
+            consumer.close()
+            raise BrokerUnavailable("cut by the test")
+        acknowledge(consumer, deliveries)
+
+    monkeypatch.setattr(Consumer, "acknowledge", cut_at_first)
+    fresh_queues(SMALL)
+    publish([event for kind in history for event in kind])
+
+    with subscribed():
+        eventually(lambda: counted() == EXACT and is_drained(amqp_url), seconds=20)
+
+    assert len(cuts) == 2
+    assert is_drained(amqp_url)
+    assert counted() == EXACT
+
+
+@pytest.fixture
+def kill(database) -> Iterator[Callable[[Connection], None]]:
+    """Ends a connection's session from another one, as an operator or a failover would."""
+    operator = create_engine(database.engine.url)
+
+    def end(connection: Connection) -> None:
+        number = connection.connection.dbapi_connection.thread_id()
+        with operator.connect() as other:
+            other.execute(text("KILL :number"), {"number": number})
+
+    yield end
+    operator.dispose()
+
+
+@pytest.mark.parametrize("moment", ["before the counters", "before the commit", "after the commit"])
+def test_a_database_session_that_is_killed_changes_no_count(
+    fresh_queues, publish, subscribed, database, amqp_url, history, counted, kill, moment
+):
+    killed = []
+
+    def at_counters(connection, _cursor, statement, *_) -> None:
+        if moment == "before the counters" and "product_minutes" in statement and not killed:
+            killed.append(moment)
+            kill(connection)
+
+    def at_commit(connection) -> None:
+        if moment != "before the counters" and not killed:
+            killed.append(moment)
+            if moment == "after the commit":
+                # The server has it, and its answer is lost.
+                connection.connection.dbapi_connection.commit()
+            kill(connection)
+
+    fresh_queues(SMALL)
+    publish([event for kind in history for event in kind])
+    hooks.listen(database.engine, "before_cursor_execute", at_counters)
+    hooks.listen(database.engine, "commit", at_commit)
+    try:
+        with subscribed():
+            eventually(lambda: killed and is_drained(amqp_url), seconds=20)
+            eventually(lambda: counted() == EXACT, seconds=20)
+    finally:
+        hooks.remove(database.engine, "before_cursor_execute", at_counters)
+        hooks.remove(database.engine, "commit", at_commit)
+
+    assert is_drained(amqp_url)
+    assert counted() == EXACT
+
+
+def test_one_unreadable_view_does_not_hold_up_the_others(
+    fresh_queues, publish, subscribed, database, amqp_url, teller
+):
+    poison = teller.view(session="x" * 65)
+    fresh_queues(SMALL)
+    publish([*(teller.view() for _ in range(5)), poison, *(teller.view() for _ in range(5))])
+
+    with subscribed():
+        eventually(
+            lambda: database.read(lambda session: session.scalar(select(func.count(View.at)))) == 10
+        )
+        eventually(lambda: waiting(amqp_url, "analytics.product_viewed.retry") == 1)
+
+
+def waiting(amqp_url: str, queue: str) -> int:
+    connection = connect(amqp_url, "tests")
+    try:
+        return connection.channel().queue_declare(queue, passive=True).method.message_count
+    finally:
+        connection.close()
+
+
+def test_a_stream_keeps_all_views_for_readers_from_its_beginning(
+    fresh_queues, publish, subscribed, amqp_url, teller, counted
+):
+    views = [teller.view() for _ in range(20)]
+    fresh_queues(SMALL)
+    publish(views)
+    with subscribed():
+        eventually(lambda: counted() == {(NOON, LAMP): (20, 0, 0, 0)})
+
+    connection = connect(amqp_url, "tests")
+    channel = connection.channel()
+    channel.basic_qos(prefetch_count=100)
+    bodies: list[bytes] = []
+    channel.basic_consume(
+        "analytics.product_viewed.stream",
+        lambda _channel, _method, _properties, body: bodies.append(body),
+        arguments={"x-stream-offset": "first"},
+    )
+
+    def read() -> bool:
+        connection.process_data_events(time_limit=0.1)
+        return len(bodies) == 20
+
+    eventually(read)
+    connection.close()
+    assert bodies == [envelope.to_json() for _, envelope in views]
+
+
+def test_the_workers_topology_holds_every_event_and_the_stream():
+    names = {queue.name for queue in TOPOLOGY.queues()}
+
+    assert len(TOPOLOGY.events) == 14
+    assert "analytics.product_viewed.stream" in names
+    assert "analytics.order_rejected.dead" in names
