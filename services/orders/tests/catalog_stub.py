@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A little catalog on a real socket: it keeps its reservations, and misbehaves when told to."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+LAMP, CHAIR, RUG = 11, 12, 13
+"""Products that the fixture sells."""
+
+Reply = tuple[int, dict[str, Any]]
+
+
+class CatalogStub:
+    """Products to sell, what is held for whom, and a mood.
+
+    Attributes:
+        mood: ``well``; ``away`` (503); ``cut`` (closes the connection before it does anything);
+            ``deaf`` (does what it is told, then closes the connection without an answer); ``odd``
+            (a refusal that nobody knows); ``babbling`` (an answer that is no JSON).
+        commands: The order id of every reserve command that arrived.
+        gate: While it is closed reserve commands wait, at most ten seconds.
+    """
+
+    def __init__(self) -> None:
+        self.products: dict[int, dict[str, Any]] = {}
+        self.reservations: dict[str, Reply] = {}
+        self.mood = "well"
+        self.commands: list[str] = []
+        self.reads = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self._lock = threading.Lock()
+
+    def sell(
+        self,
+        product_id: int,
+        name: str,
+        *,
+        price: int = 1000,
+        stock: int = 10,
+        sku: str | None = None,
+    ) -> int:
+        self.products[product_id] = {
+            "product_id": product_id,
+            "public_id": f"public{product_id:06d}",
+            "sku": sku,
+            "name": name,
+            "price": price,
+            "currency": "USD",
+            "available": stock,
+        }
+        return product_id
+
+    def available(self, product_id: int) -> int:
+        return int(self.products[product_id]["available"])
+
+    def held(self) -> list[str]:
+        """The orders that hold stock."""
+        return [order for order, (status, _) in self.reservations.items() if status == 200]
+
+    def resolve(self, refs: list[str]) -> Reply:
+        with self._lock:
+            self.reads += 1
+            found = [{"ref": ref, **product} for ref in refs if (product := self._find(ref))]
+            return 200, {"items": found}
+
+    def _find(self, ref: str) -> dict[str, Any] | None:
+        names = ("product_id", "public_id", "sku")
+        for product in self.products.values():
+            if ref in {str(product[name]) for name in names if product[name] is not None}:
+                return product
+        return None
+
+    def reserve(self, order_id: str, wish: dict[str, Any]) -> Reply:
+        with self._lock:
+            self.commands.append(order_id)
+            if order_id not in self.reservations:
+                self.reservations[order_id] = self._decide(order_id, wish)
+            return self.reservations[order_id]
+
+    def _decide(self, order_id: str, wish: dict[str, Any]) -> Reply:
+        lines = {line["product_id"]: line["quantity"] for line in wish["items"]}
+        if missing := [{"product_id": number} for number in lines if number not in self.products]:
+            return 404, {"code": "product_not_found", "items": missing}
+        if short := [
+            {"product_id": number, "requested": units, "available": self.available(number)}
+            for number, units in lines.items()
+            if units > self.available(number)
+        ]:
+            return 409, {"code": "insufficient_stock", "items": short}
+        total = sum(self.products[number]["price"] * units for number, units in lines.items())
+        if wish["expected_total"] not in {None, total}:
+            return 409, {"code": "price_changed", "total": str(total)}
+        items = []
+        for number, units in sorted(lines.items()):
+            product = self.products[number]
+            product["available"] -= units
+            line = {key: product[key] for key in ("product_id", "sku", "name")}
+            items.append(line | {"quantity": units, "unit_price": product["price"]})
+        answer = {"order_id": order_id, "status": "reserved", "items": items}
+        return 200, answer | {"total": total, "currency": "USD"}
+
+
+@contextmanager
+def serve(stub: CatalogStub) -> Iterator[str]:
+    """Serve *stub* on a free port; gives its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            if self._behaves():
+                refs = parse_qs(urlsplit(self.path).query).get("refs", [""])[0].split(",")
+                self._answer(*stub.resolve(refs))
+
+        def do_PUT(self) -> None:
+            wish = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            stub.gate.wait(10)
+            if self._behaves():
+                reply = stub.reserve(self.path.rpartition("/")[2], wish)
+                if stub.mood == "deaf":
+                    self._hang_up()
+                else:
+                    self._answer(*reply)
+
+        def _behaves(self) -> bool:
+            if not self.headers.get("Authorization", "").startswith("Bearer "):
+                self._answer(401, {"code": "token_missing"})
+            elif stub.mood == "away":
+                self._answer(503, {"code": "unavailable"})
+            elif stub.mood == "odd":
+                self._answer(409, {"code": "reservation_conflict"})
+            elif stub.mood == "babbling":
+                self._send(200, b"<html>")
+            elif stub.mood == "cut":
+                self._hang_up()
+            else:
+                return True
+            return False
+
+        def _hang_up(self) -> None:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+        def _answer(self, status: int, body: dict[str, Any]) -> None:
+            self._send(status, json.dumps(body).encode())
+
+        def _send(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except OSError:
+                self.close_connection = True
+
+        def finish(self) -> None:
+            try:
+                super().finish()
+            except OSError:
+                self.close_connection = True
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        stub.gate.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
