@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rush of buyers: many clients in a closed loop, each order with a key of its own."""
+
+import http.client
+import json
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Barrier, Event, Thread
+from typing import Self
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What became of one order."""
+
+    status: int
+    code: str
+    order_id: str | None
+
+
+def rush(url: str, tokens: Sequence[str], product_id: int, attempts: int) -> list[Attempt]:
+    """Order one unit *attempts* times, by as many clients at once as there are tokens."""
+    start = Barrier(len(tokens))
+    share = attempts // len(tokens)
+
+    def buy(token: str) -> list[Attempt]:
+        address = urlsplit(url)
+        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
+        start.wait()
+        try:
+            return [_order(connection, token, product_id) for _ in range(share)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(tokens)) as pool:
+        return [attempt for done in pool.map(buy, tokens) for attempt in done]
+
+
+def outcomes(attempts: Sequence[Attempt]) -> Counter[tuple[int, str]]:
+    return Counter((attempt.status, attempt.code) for attempt in attempts)
+
+
+def _order(connection: http.client.HTTPConnection, token: str, product_id: int) -> Attempt:
+    body = json.dumps({"items": [{"product": product_id, "quantity": 1}]})
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": secrets.token_hex(12),
+    }
+    connection.request("POST", "/v1/orders", body, headers)
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    return Attempt(response.status, answer.get("code", ""), answer.get("id"))
+
+
+class Watcher:
+    """Reads a product's stock all the time and remembers the lowest that was ever shown."""
+
+    def __init__(self, url: str, product_id: int) -> None:
+        self.lowest = 2**31
+        self.reads = 0
+        self._address = urlsplit(url)
+        self._path = f"/v1/products/{product_id}"
+        self._stop = Event()
+        self._thread = Thread(target=self._watch)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        address = self._address
+        connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
+        while not self._stop.wait(0.02):
+            connection.request("GET", self._path)
+            answer = json.loads(connection.getresponse().read())
+            self.lowest = min(self.lowest, answer["available"])
+            self.reads += 1
+        connection.close()
