@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from common.testing import eventually
+from souk_local import packages
 
 GATEWAY = Path(__file__).parents[1]
 SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")
@@ -314,9 +315,8 @@ class Gateway:
 
 @pytest.fixture(scope="session", autouse=True)
 def nginx() -> None:
-    module = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")
-    if not (shutil.which("nginx") and module.exists()):
-        pytest.fail("these tests need nginx with njs: apt-get install nginx libnginx-mod-http-js")
+    """Nothing here works without it."""
+    packages.ensure_installed(["nginx", "libnginx-mod-http-js"])
 
 
 @pytest.fixture(scope="session")
