@@ -18,9 +18,9 @@ from common.db import Database
 from common.tokens import KeySet, ServiceTokens, Verifier
 
 
-def create_app(config: Config | None = None) -> APIFlask:
+def create_app(config: Config | None = None, *, database: Database | None = None) -> APIFlask:
     config = config or Config.load()
-    database = Database.from_settings(config)
+    database = database or Database.from_settings(config)
     redis = connect_redis(config.redis_url.get_secret_value())
     tokens = access_tokens(config)
     app = create_service(
