@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Money is an integer of minor units inside; only here it turns into text and back."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 MOST = 10**12
 """Ten billion of the main unit; a total of many such lines still fits a BIGINT."""
+
+WRITTEN = re.compile(r"[0-9]{1,11}(\.[0-9]{1,2})?")
 
 
 def to_minor(value: Any) -> int:
@@ -18,16 +21,17 @@ def to_minor(value: Any) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError('must be a number or a decimal string such as "12.50"')  # noqa: TRY004 - pydantic's protocol
-    try:
-        # A float goes through its shortest text: 0.1 is ten cents, whatever its binary tail.
-        amount = Decimal(str(value).strip() if not isinstance(value, str) else value)
-        minor = amount * 100
-        exact = minor == minor.to_integral_value()
-    except InvalidOperation as error:
-        raise ValueError('must be a decimal amount such as "12.50"') from error
-    if not exact:
+    # Decimal itself reads far more than money: 1_000, 1e9999999, digits of every script, and it
+    # rounds away what stands behind its 28th digit.
+    if isinstance(value, str) and not WRITTEN.fullmatch(value):
+        raise ValueError('must be a decimal amount such as "12.50", with at most two decimals')
+    if not isinstance(value, str) and not 0 <= value <= MOST // 100:
+        raise ValueError(f"must be between 0 and {to_text(MOST)}")
+    # A float goes through its shortest text: 0.1 is ten cents, whatever its binary tail.
+    minor = Decimal(str(value)) * 100
+    if minor != minor.to_integral_value():
         raise ValueError("must have at most two decimals")
-    if not 0 <= minor <= MOST:
+    if minor > MOST:
         raise ValueError(f"must be between 0 and {to_text(MOST)}")
     return int(minor)
 
