@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Logs: one JSON object a line, with the request id that the gateway gave."""
 
+import json
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 import structlog
@@ -24,13 +25,35 @@ def _add_trace(_logger: WrappedLogger, _method: str, event: EventDict) -> EventD
 
 def _hide_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     # A second fence: nobody should log these, and if somebody does, nobody reads them.
-    for name in SECRET_FIELDS & event.keys():
-        event[name] = HIDDEN
-    return event
+    hidden: EventDict = _without_secrets(event)
+    return hidden
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: HIDDEN if str(name).lower() in SECRET_FIELDS else _without_secrets(inner)
+            for name, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_secrets(inner) for inner in value]
+    return value
 
 
 def _dumps(event: Any, **_options: Any) -> str:
-    return orjson.dumps(event, default=str).decode()
+    try:
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        # Integers beyond 64 bits and lone surrogates: a line must not be lost for them.
+        return json.dumps(event, default=str, skipkeys=True)
+
+
+class _StandardOutput(logging.StreamHandler[TextIO]):
+    """Writes to what is standard output at that moment, so that it can be redirected later."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stdout
+        super().emit(record)
 
 
 def configure_logs(service: str, level: str = "info") -> None:
@@ -48,7 +71,7 @@ def configure_logs(service: str, level: str = "info") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = _StandardOutput(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
