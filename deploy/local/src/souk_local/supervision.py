@@ -227,7 +227,9 @@ class _UnixTransport(xmlrpc.client.Transport):
         self._path = path
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(str(host), self._path)
+        connection = _UnixConnection(str(host), self._path)
+        self._connection = host, connection  # what the transport's close() closes
+        return connection
 
 
 class _UnixConnection(http.client.HTTPConnection):
