@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Analytics' back door: events in, and what is due. It publishes nothing. Wiring only."""
 
-from datetime import timedelta
-
 from analytics import commands
 from analytics.config import Config
 from analytics.handlers import BATCH_HANDLERS, HANDLERS
-from common import inbox
 from common.amqp import Topology
 from common.clock import utcnow
 from common.contracts import SUBSCRIPTIONS, ProductViewed
 from common.db import Database
+from common.inbox import forget_handled
 from common.logs import configure_logs
 from common.subscriber import Subscriber
 from common.worker import Periodic, broker_checks, run_worker
 
 PARTITIONS_SECONDS = 60
-SWEEP_SECONDS = 10
+FORGET_SECONDS = 60
 TOPOLOGY = Topology(
     service="analytics", events=SUBSCRIPTIONS["analytics"], streams=(ProductViewed,)
 )
@@ -36,9 +34,7 @@ def main() -> None:
         )
 
     def forget() -> None:
-        before = utcnow() - timedelta(days=config.inbox_kept_days)
-        while database.run(inbox.forget, before=before):
-            pass
+        forget_handled(database, keep_days=config.inbox_kept_days)
 
     subscriber = Subscriber(database, broker, TOPOLOGY, HANDLERS, BATCH_HANDLERS)
     run_worker(
@@ -48,7 +44,7 @@ def main() -> None:
             "partitions": Periodic(
                 name="partitions", seconds=PARTITIONS_SECONDS, work=add_partitions
             ),
-            "sweep": Periodic(name="sweep", seconds=SWEEP_SECONDS, work=forget),
+            "inbox": Periodic(name="inbox", seconds=FORGET_SECONDS, work=forget),
         },
         broker_checks(database, broker),
     )
