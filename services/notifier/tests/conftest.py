@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select, text, update
+from sqlalchemy.orm import Session
 
 from common.contracts import (
     Change,
@@ -161,6 +162,15 @@ class House:
 
     def hear_again(self, event: Event, sealed: Envelope) -> None:
         self.database.run(HANDLERS[type(event)], event, sealed)
+
+    def hear_all(self, events: list[Event]) -> None:
+        """Let the service handle these in one transaction, as the subscriber does."""
+
+        def handle(session: Session) -> None:
+            for event in events:
+                HANDLERS[type(event)](session, event, seal(event))
+
+        self.database.run(handle)
 
     def admins(self, *names: str) -> None:
         """Register admins with the ids 1, 2, …"""

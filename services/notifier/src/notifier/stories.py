@@ -82,8 +82,9 @@ def one_line(text: str, longest: int | None = None) -> str:
     A product's name with a line break would add headers to a mail, and one with direction marks
     would show a price backwards.
     """
-    seen = (" " if unicodedata.category(mark) in INVISIBLE else mark for mark in text)
-    line = re.sub(r"\s+", " ", "".join(seen)).strip()
+    if not text.isprintable():
+        text = "".join(" " if unicodedata.category(mark) in INVISIBLE else mark for mark in text)
+    line = re.sub(r"\s+", " ", text).strip()
     if longest is not None and len(line) > longest:
         return line[: longest - 1] + "…"
     return line

@@ -19,8 +19,7 @@ def claim(house, *, most=20, burst=1000, now=None):
 @pytest.fixture
 def many_mails(house, make):
     house.admins("ada", "grace", "linus")
-    for _ in range(40):
-        house.hear(make.price())
+    house.hear_all([make.price() for _ in range(40)])
     house.fan_out()
 
 

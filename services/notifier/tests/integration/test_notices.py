@@ -183,8 +183,7 @@ def test_two_consumers_with_the_two_parts_at_once_make_one_notice(house, make):
 
 
 def test_two_fan_outs_at_once_make_each_delivery_once(house, make):
-    for _ in range(30):
-        house.hear(make.price())
+    house.hear_all([make.price() for _ in range(30)])
     barrier = Barrier(4)
 
     def work():

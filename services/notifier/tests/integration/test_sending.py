@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-import json
 from email import message_from_bytes, policy
 
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import update
+from structlog.testing import CapturingLogger
 
 from common.problems import Unavailable
 from notifier.commands import MOST_ATTEMPTS, resend
@@ -291,8 +291,9 @@ def test_a_slow_pace_sends_no_more_than_it_may(house, make):
     assert sorted(house.statuses()) == ["pending", "pending", "sent"]
 
 
-def test_no_address_is_ever_logged(house, make, caplog):
-    caplog.set_level("DEBUG")
+def test_no_address_is_ever_logged(house, make, monkeypatch):
+    logged = CapturingLogger()
+    monkeypatch.setattr("notifier.sender.log", logged)
     house.admins("ada", "grace", "linus")
     house.hear(make.price())
     house.hear(make.order(customer_id=1))
@@ -302,10 +303,8 @@ def test_no_address_is_ever_logged(house, make, caplog):
     ]
     house.send()
 
-    assert house.post.sent
-    assert "mail_not_sent" in caplog.text
-    assert "@example.com" not in caplog.text
-    assert "@example.com" not in json.dumps([str(record.msg) for record in caplog.records])
+    assert {call.args[0] for call in logged.calls} == {"mail_sent", "mail_not_sent"}
+    assert "example.com" not in repr(logged.calls)
 
 
 def test_what_is_due_is_measured(house, price_mail):
