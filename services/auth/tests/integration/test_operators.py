@@ -96,9 +96,7 @@ def test_without_redis_a_stolen_refresh_token_still_ends_its_log_in(
 ):
     app = make_app(redis_url=f"redis://127.0.0.1:{closed_port}/0", refresh_grace_seconds=0)
     client = app.test_client()
-    signed_up = client.post(
-        "/v1/auth/signup", json={"username": "ada", "password": PASSWORD}
-    ).json
+    signed_up = client.post("/v1/auth/signup", json={"username": "ada", "password": PASSWORD}).json
     first = {"refresh_token": signed_up["refresh_token"]}
     second = client.post("/v1/auth/refresh", json=first).json
 

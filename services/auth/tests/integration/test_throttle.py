@@ -106,9 +106,7 @@ def test_the_tenth_failure_in_a_row_has_to_wait_whoever_it_is(log_in, add_user, 
     assert answers[-1].json["code"] == "too_many_failures"
 
 
-def test_while_an_account_waits_even_the_right_password_is_not_looked_at(
-    log_in, add_user, redis
-):
+def test_while_an_account_waits_even_the_right_password_is_not_looked_at(log_in, add_user, redis):
     ada = add_user("ada")
     redis.set(f"login:user/{ada.id}:wait", 1, ex=100)
 
@@ -153,9 +151,7 @@ def test_an_unknown_name_is_one_account_in_all_spellings(log_in):
     assert log_in("NOBODY", "wrong guess").status_code == 429
 
 
-def test_a_burst_of_guesses_gets_no_more_looks_than_there_are_turns_too_many(
-    make_app, add_user
-):
+def test_a_burst_of_guesses_gets_no_more_looks_than_there_are_turns_too_many(make_app, add_user):
     app = make_app(hashing_at_once=2, hashing_wait_seconds=30)
     add_user("ada")
     start = Barrier(20)

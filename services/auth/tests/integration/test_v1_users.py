@@ -141,7 +141,7 @@ def test_guessing_the_current_password_is_throttled_like_a_log_in(client, ada, b
     answers = [client.patch("/v1/users/me", json=body, headers=bearer(ada)) for _ in range(10)]
 
     assert [answer.status_code for answer in answers] == [422] * 9 + [429]
-    assert log_in("ada").status_code == 429
+    assert log_in("ada", "wrong guess").status_code == 429
 
 
 def test_who_deletes_the_own_account_is_gone_at_once(client, ada, bearer, events):

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Auth's worker as a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from common.amqp import Topology
+from common.contracts import UserRegistered
+from common.testing import eventually
+
+
+@pytest.fixture
+def worker(database, make_config, private_key, amqp_url):
+    """Starts the worker; gives the address of its health server, and the process."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    config = make_config()
+    secrets = ("database_url", "redis_url", "service_token_key", "secret_key")
+    environment = {
+        **os.environ,
+        **{name.upper(): getattr(config, name).get_secret_value() for name in secrets},
+        "AMQP_URL": amqp_url,
+        "JWT_PRIVATE_KEY": private_key,
+        "WORKER_PORT": str(port),
+    }
+    command = [sys.executable, "-m", "auth", "worker"]
+    with subprocess.Popen(command, env=environment) as process:
+        yield f"http://127.0.0.1:{port}", process
+        process.kill()
+
+
+def status_of(url):
+    try:
+        with urlopen(url, timeout=5) as answer:
+            return answer.status
+    except (URLError, OSError):
+        return None
+
+
+def test_the_worker_publishes_what_waits_and_ends_when_told(worker, add_user, events, fresh_queues):
+    address, process = worker
+    fresh_queues(Topology(service="notifier", events=(UserRegistered,)))
+    eventually(lambda: status_of(f"{address}/readyz") == 200, seconds=30, what="ready")
+
+    add_user("ada")
+
+    # An event is forgotten only when the broker has confirmed that a queue has it.
+    eventually(lambda: events() == [], seconds=30, what="published")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 0
