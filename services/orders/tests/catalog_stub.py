@@ -107,73 +107,77 @@ class CatalogStub:
         return 200, answer | {"total": total, "currency": "USD"}
 
 
+class _Handler(BaseHTTPRequestHandler):
+    stub: CatalogStub
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet an answer: a second one would wait for the first's receipt
+
+    def do_GET(self) -> None:
+        if self._behaves():
+            refs = parse_qs(urlsplit(self.path).query).get("refs", [""])[0].split(",")
+            self._answer(*self.stub.resolve(refs))
+
+    def do_PUT(self) -> None:
+        wish = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.stub.gate.wait(10)
+        if self._behaves():
+            reply = self.stub.reserve(self.path.rpartition("/")[2], wish)
+            if self.stub.mood == "deaf":
+                self._hang_up()
+            else:
+                self._answer(*reply)
+
+    def _behaves(self) -> bool:
+        if not self.headers.get("Authorization", "").startswith("Bearer "):
+            self._answer(401, {"code": "token_missing"})
+        elif self.stub.mood == "away":
+            self._answer(503, {"code": "unavailable"})
+        elif self.stub.mood == "odd":
+            self._answer(409, {"code": "reservation_conflict"})
+        elif self.stub.mood == "babbling":
+            self._send(200, b"<html>")
+        elif self.stub.mood == "cut":
+            self._hang_up()
+        else:
+            return True
+        return False
+
+    def _hang_up(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _answer(self, status: int, body: dict[str, Any]) -> None:
+        self._send(status, json.dumps(body).encode())
+
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except OSError:
+            self.close_connection = True
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        except OSError:
+            self.close_connection = True
+
+
 @contextmanager
 def serve(stub: CatalogStub) -> Iterator[str]:
     """Serve *stub* on a free port; gives its URL."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            if self._behaves():
-                refs = parse_qs(urlsplit(self.path).query).get("refs", [""])[0].split(",")
-                self._answer(*stub.resolve(refs))
-
-        def do_PUT(self) -> None:
-            wish = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            stub.gate.wait(10)
-            if self._behaves():
-                reply = stub.reserve(self.path.rpartition("/")[2], wish)
-                if stub.mood == "deaf":
-                    self._hang_up()
-                else:
-                    self._answer(*reply)
-
-        def _behaves(self) -> bool:
-            if not self.headers.get("Authorization", "").startswith("Bearer "):
-                self._answer(401, {"code": "token_missing"})
-            elif stub.mood == "away":
-                self._answer(503, {"code": "unavailable"})
-            elif stub.mood == "odd":
-                self._answer(409, {"code": "reservation_conflict"})
-            elif stub.mood == "babbling":
-                self._send(200, b"<html>")
-            elif stub.mood == "cut":
-                self._hang_up()
-            else:
-                return True
-            return False
-
-        def _hang_up(self) -> None:
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-
-        def _answer(self, status: int, body: dict[str, Any]) -> None:
-            self._send(status, json.dumps(body).encode())
-
-        def _send(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:
-                self.close_connection = True
-
-        def finish(self) -> None:
-            try:
-                super().finish()
-            except OSError:
-                self.close_connection = True
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (_Handler,), {"stub": stub})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -22,9 +22,11 @@ from orders.checkout import Checkout
 from orders.config import Config
 from orders.models import Order
 
+# The tests of several services run in one process and are no packages; what they share among
+# themselves is found beside them.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from catalog_stub import CHAIR, LAMP, RUG, CatalogStub, serve  # noqa: E402 - beside this file
+from catalog_stub import CHAIR, LAMP, RUG, CatalogStub, serve
 
 ADA, BOB, ROOT = 1, 2, 99
 

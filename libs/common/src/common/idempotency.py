@@ -32,10 +32,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.orm import Session
 
-from common.db import Identifier, Moment, database_clock, exact, new_metadata
+from common.db import Database, Identifier, Moment, database_clock, exact, new_metadata
 from common.problems import Problem
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
+KEEP_DAYS = 7
+MOST_ROWS = 1000
 
 idempotency_keys = Table(
     "idempotency_keys",
@@ -180,13 +182,25 @@ def free(session: Session, key: Key) -> None:
     session.execute(delete(idempotency_keys).where(_is(key)))
 
 
-def forget(session: Session, *, days: int, limit: int = 1000) -> int:
-    """Drop keys older than *days*, a bounded number at a time; returns how many."""
+def forget_keys(database: Database, *, keep_days: int = KEEP_DAYS) -> int:
+    """Drop old keys, by the database's clock; returns how many.
+
+    Effects:
+        Deletes in transactions of at most a thousand rows, so that no request waits for it.
+    """
+    total = 0
+    while True:
+        gone = database.run(_forget_some, days=keep_days)
+        total += gone
+        if gone < MOST_ROWS:
+            return total
+
+
+def _forget_some(session: Session, *, days: int) -> int:
     before = func.timestampadd(text("DAY"), -days, database_clock())
     old = delete(idempotency_keys).where(idempotency_keys.c.claimed_at < before)
-    gone: CursorResult[Any] = session.connection().execute(
-        old.with_dialect_options(mysql_limit=limit)
-    )
+    some = old.with_dialect_options(mysql_limit=MOST_ROWS)
+    gone: CursorResult[Any] = session.connection().execute(some)
     return gone.rowcount
 
 

@@ -21,5 +21,3 @@ class Config(ServiceSettings):
     pending_seconds: float = Field(default=10.0, gt=0)
     sweep_seconds: float = Field(default=2.0, gt=0)
     idempotency_key_days: int = Field(default=7, ge=1)
-    inbox_days: int = Field(default=30, ge=1)
-    tidy_seconds: float = Field(default=300.0, gt=0)

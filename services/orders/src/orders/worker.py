@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Orders' back door: events out, events in, and what is due. Wiring only."""
 
-from datetime import timedelta
-
-from common import idempotency, inbox
 from common.amqp import Publisher, Topology
-from common.clock import utcnow
 from common.contracts import SUBSCRIPTIONS
 from common.db import Database
+from common.idempotency import forget_keys
+from common.inbox import forget_handled
 from common.logs import configure_logs
 from common.relay import Relay
 from common.subscriber import Subscriber
@@ -16,8 +14,6 @@ from orders.catalog import Catalog
 from orders.checkout import Checkout
 from orders.config import Config
 from orders.handlers import HANDLERS
-
-ROWS_AT_ONCE = 1000
 
 
 def main() -> None:
@@ -33,19 +29,12 @@ def main() -> None:
             "relay": Relay(database, Publisher(broker, "orders relay")).run,
             "subscriber": Subscriber(database, broker, topology, HANDLERS).run,
             "sweep": Periodic(name="sweep", seconds=config.sweep_seconds, work=checkout.sweep),
-            "tidy": Periodic(
-                name="tidy", seconds=config.tidy_seconds, work=lambda: tidy(database, config)
+            "inbox": Periodic(name="inbox", seconds=3600, work=lambda: forget_handled(database)),
+            "keys": Periodic(
+                name="keys",
+                seconds=600,
+                work=lambda: forget_keys(database, keep_days=config.idempotency_key_days),
             ),
         },
         broker_checks(database, broker),
     )
-
-
-def tidy(database: Database, config: Config) -> None:
-    """Forget keys and handled events that nobody will ask for again, some rows at a time."""
-    days = config.idempotency_key_days
-    while database.run(idempotency.forget, days=days, limit=ROWS_AT_ONCE) == ROWS_AT_ONCE:
-        pass
-    before = utcnow() - timedelta(days=config.inbox_days)
-    while database.run(inbox.forget, before=before, limit=ROWS_AT_ONCE) == ROWS_AT_ONCE:
-        pass
