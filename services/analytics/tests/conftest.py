@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Analytics on a real database, and events as other services would tell them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -167,19 +167,16 @@ def teller() -> Teller:
 
 @pytest.fixture
 def hear(database: Database) -> Callable[..., None]:
-    """Handles events, one after another, each in a transaction of its own and without the inbox."""
+    """Handles events, one after another, in one transaction and without the inbox."""
 
-    def one(session: Session, event: Event, envelope: Envelope) -> None:
-        if batch := BATCH_HANDLERS.get(type(event)):
-            batch(session, [(event, envelope)])
-        else:
-            HANDLERS[type(event)](session, event, envelope)
-
-    def handle(*events: Told) -> None:
+    def handle(session: Session, events: Sequence[Told]) -> None:
         for event, envelope in events:
-            database.run(one, event, envelope)
+            if batch := BATCH_HANDLERS.get(type(event)):
+                batch(session, [(event, envelope)])
+            else:
+                HANDLERS[type(event)](session, event, envelope)
 
-    return handle
+    return lambda *events: database.run(handle, events)
 
 
 Recount = dict[tuple[datetime, int], tuple[int, int, int, int]]

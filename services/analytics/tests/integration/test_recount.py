@@ -48,7 +48,8 @@ def test_counters_equal_a_recount_after_duplicates_and_disorder(
     told = [tell(teller, one) for one in happened]
     deliveries = told + [told[number % len(told)] for number in again]
     clean(database)
-    hear(*deliveries)
+    for start in range(0, len(deliveries), 4):
+        hear(*deliveries[start : start + 4])
     first = counted()
 
     assert first == recounted()
