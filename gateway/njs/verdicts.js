@@ -74,7 +74,7 @@ function decoded(part) {
 
 function isHeaderOurs(header) {
     return header.alg === ALGORITHM && typeof header.kid === 'string' && KEY_ID.test(header.kid)
-        && header.crit === undefined;
+        && header.crit === undefined && header.b64 === undefined;
 }
 
 function judgeClaims(claims, issuer, audience, now) {
@@ -104,13 +104,20 @@ function isName(value) {
 
 async function findKey(r, kid) {
     const kept = await keys(r, '/_keys');
-    const known = kept && kept.filter((key) => key.kid === kid)[0];
-    const recent = known ? null : await keys(r, '/_recent_keys');
-    const jwk = known || (recent && recent.filter((key) => key.kid === kid)[0]);
-    if (!jwk) {
-        return { error: kept || recent ? 'invalid' : 'unavailable' };
+    const known = named(kept, kid);
+    if (known) {
+        return importKey(known);
     }
-    return importKey(jwk);
+    const recent = await keys(r, '/_recent_keys');
+    const newest = named(recent, kid);
+    if (newest) {
+        return importKey(newest);
+    }
+    return { error: kept || recent ? 'invalid' : 'unavailable' };
+}
+
+function named(keys, kid) {
+    return keys && keys.filter((key) => key && key.kid === kid)[0];
 }
 
 async function keys(r, location) {
@@ -131,17 +138,18 @@ function parsedJSON(text) {
 }
 
 async function importKey(jwk) {
-    if (jwk.kty !== 'EC' || jwk.crv !== 'P-256') {
-        return { error: 'invalid' };
+    try {
+        const x = Buffer.from(jwk.x, 'base64url');
+        const y = Buffer.from(jwk.y, 'base64url');
+        if (jwk.kty === 'EC' && jwk.crv === 'P-256' && x.length + y.length === 2 * COORDINATE_BYTES) {
+            const spki = Buffer.concat([Buffer.from(KEY_PREFIX, 'hex'), x, y]);
+            const kind = { name: 'ECDSA', namedCurve: 'P-256' };
+            return { key: await crypto.subtle.importKey('spki', spki, kind, false, ['verify']) };
+        }
+    } catch (error) {
+        // Then auth tells us something else than keys; that is not the token's fault.
     }
-    const x = Buffer.from(jwk.x, 'base64url');
-    const y = Buffer.from(jwk.y, 'base64url');
-    if (x.length !== COORDINATE_BYTES || y.length !== COORDINATE_BYTES) {
-        return { error: 'unavailable' };
-    }
-    const spki = Buffer.concat([Buffer.from(KEY_PREFIX, 'hex'), x, y]);
-    const kind = { name: 'ECDSA', namedCurve: 'P-256' };
-    return { key: await crypto.subtle.importKey('spki', spki, kind, false, ['verify']) };
+    return { error: 'unavailable' };
 }
 
 export default { answer };

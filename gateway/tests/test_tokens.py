@@ -139,6 +139,7 @@ def test_public_key_is_no_shared_secret(gateway, issuer):
         {"kid": None},
         {"kid": ""},
         {"crit": ["exp"]},
+        {"b64": False},
     ],
     ids=str,
 )
@@ -247,11 +248,24 @@ def test_invented_key_ids_do_not_flood_auth(start_gateway, own_services, make_is
     assert len(own_services["auth"].asked("/.well-known/jwks.json")) <= 2 * rounds
 
 
-@pytest.mark.parametrize("document", [b"{}", b"[]", b"nonsense", b'{"keys": [{"kid": "first"}]}'])
-def test_broken_key_set_never_lets_anybody_in(start_gateway, own_services, issuer, reply, document):
+@pytest.mark.parametrize(
+    "change",
+    [{"x": None}, {"x": ...}, {"x": "AA"}, {"y": "A" * 43}, {"kty": "RSA"}, {"crv": "P-384"}],
+    ids=str,
+)
+def test_key_that_is_none_lets_nobody_in(start_gateway, own_services, issuer, reply, change):
+    key = {name: value for name, value in (issuer.jwk() | change).items() if value is not ...}
+    document = json.dumps({"keys": [key]}).encode()
     own_services["auth"].replies["/.well-known/jwks.json"] = reply(body=document)
-    gateway = start_gateway()
-    assert gateway.ask(PRIVATE, token=issuer.token()).status in {401, 503}
+    answer = start_gateway().ask(PRIVATE, token=issuer.token())
+    assert (answer.status, answer.json()["code"]) == (503, "unavailable")
+
+
+@pytest.mark.parametrize("document", [b"{}", b"[]", b"nonsense", b'{"keys": [null, 7]}'])
+def test_broken_key_set_is_as_good_as_none(start_gateway, own_services, issuer, reply, document):
+    own_services["auth"].replies["/.well-known/jwks.json"] = reply(body=document)
+    answer = start_gateway().ask(PRIVATE, token=issuer.token())
+    assert (answer.status, answer.json()["code"]) in {(503, "unavailable"), (401, "token_invalid")}
 
 
 def test_many_at_once_with_one_new_token_all_pass_quickly(gateway, issuer):

@@ -103,8 +103,8 @@ def arrived(amqp_url):
 def test_views_arrive_though_the_shipper_is_killed_again_and_again(shipper, fresh_queues, arrived):
     fresh_queues(READER)
     views = []
-    for _ in range(5):
-        views += shipper.look(2000)
+    for _ in range(3):
+        views += shipper.look(2500)
         before = offsets.load(shipper.offset)
         shipper.start()
         eventually(lambda before=before: offsets.load(shipper.offset) != before, seconds=20)
