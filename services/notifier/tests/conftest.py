@@ -30,7 +30,7 @@ from common.identifiers import uuid7
 from notifier import commands, queries
 from notifier.config import Config
 from notifier.handlers import HANDLERS
-from notifier.models import Delivery, Mailbox, Recipient
+from notifier.models import Delivery, Mailbox, Notice, Recipient
 from notifier.sender import Sender
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -213,6 +213,8 @@ class House:
             Delivery.due_at,
             Delivery.claimed_at,
             Delivery.created_at,
+            Notice.opened_at,
+            Notice.fanned_out_at,
             Mailbox.held_until,
         ):
             moved = text(f"{column.key} - INTERVAL {int(step.total_seconds())} SECOND")

@@ -51,8 +51,9 @@ def fan_out(session: Session, *, now: datetime, gather_seconds: float, currency:
     admins = _admins(session)
     rows = []
     for notice in notices:
+        about = _about(notice, parts[notice.id], currency) | {"created_at": now}
         readers = admins if notice.is_for_admins else _customer(session, notice)
-        rows += [_delivery(notice, parts[notice.id], reader, now, currency) for reader in readers]
+        rows += [{**about, "id": uuid7(), **reader} for reader in readers]
         notice.fanned_out_at = now
     held = _mailboxes(session, {row["user_id"] for row in rows})
     for row in rows:
@@ -62,41 +63,31 @@ def fan_out(session: Session, *, now: datetime, gather_seconds: float, currency:
     return len(notices)
 
 
-Reader = tuple[int, str | None]
-
-
-def _admins(session: Session) -> list[Reader]:
-    query = select(Recipient.user_id, Recipient.email).where(
+def _admins(session: Session) -> list[dict[str, Any]]:
+    query = select(Recipient.user_id, Recipient.email.label("recipient")).where(
         Recipient.role == ADMIN, Recipient.is_deleted.is_(False), Recipient.email.is_not(None)
     )
-    return [(row.user_id, row.email) for row in session.execute(query)]
+    return [dict(row) for row in session.execute(query).mappings()]
 
 
-def _customer(session: Session, notice: Notice) -> list[Reader]:
-    assert notice.customer_id is not None
+def _customer(session: Session, notice: Notice) -> list[dict[str, Any]]:
     customer = session.get(Recipient, notice.customer_id)
-    if customer is None:
-        # The news about this customer are in another queue and may come later: sending finds out.
-        return [(notice.customer_id, None)]
-    return [(customer.user_id, customer.email)] if customer.may_get(notice) else []
+    if customer is not None and not customer.may_get(notice):
+        return []
+    # The news about this customer are in another queue and may come later: sending finds out.
+    address = customer.email if customer else None
+    return [{"user_id": notice.customer_id, "recipient": address}]
 
 
-def _delivery(
-    notice: Notice, parts: Sequence[Part], reader: Reader, now: datetime, currency: str
-) -> dict[str, Any]:
+def _about(notice: Notice, parts: Sequence[Part], currency: str) -> dict[str, Any]:
     envelope, _ = first_part(parts)
-    user_id, address = reader
     return {
-        "id": uuid7(),
-        "user_id": user_id,
         "notice_id": notice.id,
         "event_id": envelope.id,
         "event_type": envelope.type,
-        "recipient": address,
         "subject": tell(parts, currency=currency).headline,
         "status": Status.PENDING,
         "attempts": 0,
-        "created_at": now,
     }
 
 

@@ -24,7 +24,6 @@ class Config(ServiceSettings):
         mail_burst: Single mails a minute and recipient; what is beyond becomes a digest.
         mail_lease_seconds: How long a mail whose worker died waits for another one.
         mail_keep_days: How long finished deliveries, with their addresses, are kept.
-        inbox_kept_days: Longer than any dead letter may wait before somebody replays it.
     """
 
     mail_backend: Literal["file", "ses"]
@@ -39,7 +38,6 @@ class Config(ServiceSettings):
     mail_burst: int = Field(default=30, ge=1, le=1000)
     mail_lease_seconds: int = Field(default=60, ge=1, le=3600)
     mail_keep_days: int = Field(default=90, ge=1)
-    inbox_kept_days: int = Field(default=30, ge=1)
 
     @model_validator(mode="after")
     def _has_what_its_backend_needs(self) -> Self:

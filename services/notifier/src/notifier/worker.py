@@ -39,11 +39,9 @@ def main() -> None:
         )
 
     def forget() -> None:
-        now = utcnow()
-        while database.run(inbox.forget, before=now - timedelta(days=config.inbox_kept_days)):
-            pass
-        finished = now - timedelta(days=config.mail_keep_days)
-        while database.run(commands.forget_finished, before=finished):
+        inbox.forget_handled(database)
+        before = utcnow() - timedelta(days=config.mail_keep_days)
+        while database.run(commands.forget_finished, before=before):
             pass
 
     run_worker(
