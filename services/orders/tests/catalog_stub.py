@@ -24,7 +24,9 @@ class CatalogStub:
             ``deaf`` (does what it is told, then closes the connection without an answer); ``odd``
             (a refusal that nobody knows); ``babbling`` (an answer that is no JSON).
         commands: The order id of every reserve command that arrived.
-        gate: While it is closed reserve commands wait, at most ten seconds.
+        documents: What else a GET finds, by path; for processes that also need auth.
+        waiting: How many reserve commands came to the gate.
+        gate: While it is closed they wait, at most ten seconds.
     """
 
     def __init__(self) -> None:
@@ -33,6 +35,8 @@ class CatalogStub:
         self.mood = "well"
         self.commands: list[str] = []
         self.reads = 0
+        self.waiting = 0
+        self.documents: dict[str, dict[str, Any]] = {}
         self.gate = threading.Event()
         self.gate.set()
         self._lock = threading.Lock()
@@ -113,12 +117,15 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # one packet an answer: a second one would wait for the first's receipt
 
     def do_GET(self) -> None:
-        if self._behaves():
+        if self.path in self.stub.documents:
+            self._answer(200, self.stub.documents[self.path])
+        elif self._behaves():
             refs = parse_qs(urlsplit(self.path).query).get("refs", [""])[0].split(",")
             self._answer(*self.stub.resolve(refs))
 
     def do_PUT(self) -> None:
         wish = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.stub.waiting += 1
         self.stub.gate.wait(10)
         if self._behaves():
             reply = self.stub.reserve(self.path.rpartition("/")[2], wish)

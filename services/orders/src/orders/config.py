@@ -16,6 +16,8 @@ class Config(ServiceSettings):
             that a retry with the same key, or the next sweep, takes the order over.
     """
 
+    http_port: int = 9103
+    worker_port: int = 9203
     catalog_url: str = "http://127.0.0.1:9102"
     catalog_seconds: float = Field(default=1.5, gt=0)
     pending_seconds: float = Field(default=10.0, gt=0)
