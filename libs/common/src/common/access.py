@@ -65,7 +65,9 @@ class Epochs:
 
     def _copy(self, user_id: int) -> int | None:
         try:
-            value: Any = self._breaker.call(self._redis.get, epoch_key(user_id))
+            # Not ``call``: that holds the breaker's lock until Redis has answered.
+            with self._breaker.calling():
+                value: Any = self._redis.get(epoch_key(user_id))
         except (RedisError, CircuitBreakerError):
             return None
         return int(value) if value and value.isdigit() else None
@@ -125,7 +127,7 @@ def bearer_token() -> str:
     """
     value = request.headers.get("Authorization") or request.headers.get("Autorization") or ""
     scheme, _, token = value.strip().rpartition(" ")
-    if not token or scheme.lower() not in {"", "bearer"}:
+    if not token or scheme.strip().lower() not in {"", "bearer"}:
         raise TokenMissing
     return token.strip()
 

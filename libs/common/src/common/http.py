@@ -68,7 +68,10 @@ class Client:
                 command may have been carried out.
         """
         try:
-            return self._breaker.call(self._send, method, path, body)
+            # Not ``call``: that holds the breaker's lock until the other service has answered, and
+            # so lets one request at a time through.
+            with self._breaker.calling():
+                return self._send(method, path, body)
         except (requests.RequestException, CircuitBreakerError) as error:
             raise Unavailable("A service that this needs does not answer; try again.") from error
 

@@ -195,6 +195,6 @@ class ServiceTokens:
             )
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
-        except jwt.PyJWTError as error:
+        except (jwt.PyJWTError, ValueError) as error:
             raise TokenInvalid from error
         return str(claims["iss"])

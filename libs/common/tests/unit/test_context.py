@@ -40,9 +40,12 @@ def test_the_actor_changes_and_the_cause_stays():
 
 
 def test_a_block_gives_the_cause_back_even_when_it_fails():
-    with pytest.raises(LookupError), traced(Trace(correlation_id="inner")):
+    def fail():
         assert current_trace().correlation_id == "inner"
         raise LookupError
+
+    with pytest.raises(LookupError), traced(Trace(correlation_id="inner")):
+        fail()
 
     assert current_trace().correlation_id == "outer"
 

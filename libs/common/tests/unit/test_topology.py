@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+
 import pytest
 
 from common.amqp.connection import parameters
@@ -66,8 +68,6 @@ def test_every_queue_is_reached_by_its_own_ways_only():
 
 
 def test_every_name_lies_in_what_its_service_may_touch():
-    import re
-
     allowed = re.compile(r"^(analytics\..*|souk\.(events|dead))$")
     for queue in TOPOLOGY.queues():
         assert allowed.match(queue.name)
