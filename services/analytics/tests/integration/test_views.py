@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 from datetime import UTC, datetime, timedelta
+from threading import Barrier, Thread
 
 from sqlalchemy import event as hooks
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from analytics.handlers import on_products_viewed
-from analytics.models import LoggedEvent, View
+from analytics.models import LoggedEvent, ProductMinute, View
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LAMP, CHAIR = 42, 43
@@ -66,3 +67,47 @@ def test_a_batch_takes_three_statements_however_many_views(database, teller, cou
 
     assert statements == ["SELECT", "INSERT", "INSERT"]
     assert counted() == {(NOON, LAMP): (60, 0, 0, 0), (NOON, CHAIR): (60, 0, 0, 0)}
+
+
+def at_once(database, command, batches) -> None:
+    """Runs *command* on each batch in a thread of its own, all released together."""
+    barrier = Barrier(len(batches))
+
+    def work(batch) -> None:
+        barrier.wait()
+        database.run(command, batch)
+
+    threads = [Thread(target=work, args=(batch,)) for batch in batches]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_views_that_are_heard_at_once_all_count(database, teller, counted):
+    batches = [[teller.view(LAMP), teller.view(CHAIR)][:: (-1) ** number] for number in range(8)]
+    at_once(database, on_products_viewed, batches)
+
+    assert counted() == {(NOON, LAMP): (8, 0, 0, 0), (NOON, CHAIR): (8, 0, 0, 0)}
+
+
+def test_a_view_that_is_heard_by_many_at_once_counts_once(database, teller, counted):
+    view = teller.view()
+    at_once(database, on_products_viewed, [[view]] * 8)
+
+    assert counted() == {(NOON, LAMP): (1, 0, 0, 0)}
+
+
+def test_views_are_lost_when_a_count_is_read_and_written_back(database, hear, teller, counted):
+    """If this fails, the two tests above prove nothing."""
+    hear(teller.view())
+    all_have_read = Barrier(8)
+
+    def count_one_more(session, _batch) -> None:
+        minute = session.get(ProductMinute, (NOON, LAMP))
+        all_have_read.wait()
+        session.execute(update(ProductMinute).values(views=minute.views + 1))
+
+    at_once(database, count_one_more, [[]] * 8)
+
+    assert counted() == {(NOON, LAMP): (2, 0, 0, 0)}
