@@ -17,7 +17,6 @@ from auth.app import create_app
 from auth.commands import users
 from auth.config import Config
 from auth.models import User
-from auth.names import name_key
 from auth.passwords import Hashing
 from common.db import Database
 from common.events import Envelope
@@ -119,15 +118,6 @@ def add_user(database: Database, password_hash: str) -> Callable[..., User]:
 def user_now(database: Database) -> Callable[[int], User]:
     """The row of a user as it is in the database."""
     return lambda user_id: database.read(lambda session: session.get_one(User, user_id))
-
-
-@pytest.fixture
-def user_named(database: Database) -> Callable[[str], User]:
-    def find(username: str) -> User:
-        query = select(User).where(User.username_key == name_key(username))
-        return database.read(lambda session: session.scalars(query).one())
-
-    return find
 
 
 @pytest.fixture

@@ -296,7 +296,7 @@ def test_neither_logs_nor_events_nor_errors_show_a_secret(
     assert not [secret for secret in secrets if secret in told]
 
 
-def test_a_broken_outbox_means_no_user(client, database, user_named):
+def test_a_broken_outbox_means_no_user_and_no_hash_in_the_logs(client, database, capsys):
     with database.engine.begin() as connection:
         connection.execute(
             text(
@@ -310,4 +310,7 @@ def test_a_broken_outbox_means_no_user(client, database, user_named):
         with database.engine.begin() as connection:
             connection.execute(text("DROP TRIGGER broken"))
 
+    logged = capsys.readouterr().out
+    assert "request_failed" in logged
+    assert "$argon2" not in logged
     assert client.post("/v1/auth/signup", json=SIGN_UP).status_code == 201

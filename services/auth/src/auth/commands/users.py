@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 from typing import TypedDict
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from auth.commands.refresh import begin_family, revoke_families
@@ -43,9 +43,7 @@ def register_user(
         Appends ``UserRegistered``.
     """
     key = name_key(username)
-    if session.scalar(select(User.id).where(User.username_key == key)):
-        raise UsernameTaken
-    _must_be_free(session, email)
+    _must_be_free(session, key, email)
     user = User(
         username=username,
         username_key=key,
@@ -85,8 +83,7 @@ def change_user(
         raise WrongCurrentPassword
     before = (user.email, user.fullname, user.role)
     if "email" in changes:
-        _must_be_free(session, changes["email"], besides=user_id)
-        user.set_email(changes["email"])
+        _set_email(session, user, changes["email"])
     user.fullname = changes.get("fullname", user.fullname)
     if "role" in changes and changes["role"] != user.role:
         _must_leave_an_admin(locked, user)
@@ -150,12 +147,15 @@ def ensure_admin(session: Session, *, username: str, email: str, password_hash: 
     Raises:
         EmailTaken: Nobody has the name, but somebody else has the address.
     """
-    user = user_by_name(session, username)
-    if user is None:
+    try:
         return register_user(
             session, username=username, password_hash=password_hash, email=email, role=ADMIN
         )
-    return change_user(session, user_id=user.id, changes={"role": ADMIN})
+    except UsernameTaken:
+        user = user_by_name(session, username)
+        if user is None:
+            raise
+        return change_user(session, user_id=user.id, changes={"role": ADMIN})
 
 
 def log_out_everywhere(session: Session, *, user_id: int) -> User:
@@ -197,10 +197,25 @@ def _must_leave_an_admin(locked: Iterable[User], leaving: User) -> None:
         raise LastAdmin
 
 
-def _must_be_free(session: Session, email: str | None, *, besides: int = 0) -> None:
-    taken = select(User.id).where(User.email_key == (email and name_key(email)), User.id != besides)
-    if email is not None and session.scalar(taken):
+def _must_be_free(session: Session, key: str, email: str | None) -> None:
+    # One statement: between two, another sign-up of the same person could commit, and the name
+    # would seem free but the address taken.
+    same = [User.username_key == key]
+    if email is not None:
+        same.append(User.email_key == name_key(email))
+    taken = session.scalars(select(User.username_key).where(or_(*same))).all()
+    if key in taken:
+        raise UsernameTaken
+    if taken:
         raise EmailTaken
+
+
+def _set_email(session: Session, user: User, email: str | None) -> None:
+    if email is not None:
+        same = User.email_key == name_key(email), User.id != user.id
+        if session.scalar(select(User.id).where(*same)):
+            raise EmailTaken
+    user.set_email(email)
 
 
 def _kill_tokens(session: Session, user: User) -> None:
