@@ -9,8 +9,11 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 PROCESS_GROUP, RESIDENT_PAGES = 2, 21  # columns of /proc/<pid>/stat after the program's name
 
 
-def resident_bytes_by_group() -> Counter[int]:
-    """Resident memory by process group; supervisord gives each program a group of its own."""
+def memory_by_group() -> Counter[int]:
+    """Resident bytes by process group; supervisord gives each program a group of its own.
+
+    Pages that processes share count in each of them, so sums say rather too much than too little.
+    """
     groups: Counter[int] = Counter()
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -125,8 +125,8 @@ class Supervisor:
             for info in self._call("getAllProcessInfo")
         ]
 
-    def status_of(self, program: str) -> ProcessStatus:
-        return next(status for status in self.statuses() if status.name == program)
+    def all_running(self) -> bool:
+        return all(status.is_running for status in self.statuses())
 
     def begin(self, *programs: str) -> None:
         """Start those of the programs that are not up, without waiting for them."""
