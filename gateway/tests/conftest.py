@@ -2,11 +2,13 @@
 """A private nginx with the real template, and five stand-in services with a memory."""
 
 import base64
+import contextlib
 import http.client
 import importlib.util
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -258,7 +260,9 @@ class Gateway:
         configuration.touch(mode=0o600)
         configuration.write_text(_load_renderer().render(self.settings))
         run, log = self.settings["RUN_DIR"], self.settings["LOG_DIR"]
-        self._process = subprocess.Popen([GATEWAY / "start", configuration, run, log])
+        # A group of its own, as supervisors give it.
+        command = [GATEWAY / "start", configuration, run, log]
+        self._process = subprocess.Popen(command, process_group=0)
         eventually(self._listens, what="that nginx listens")
 
     def _listens(self) -> bool:
@@ -270,13 +274,18 @@ class Gateway:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(10)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         shutil.rmtree(self.directory)
 
-    def kill(self) -> None:
-        """End it as a crash would: everything at once, nothing cleaned up."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
-        for pid in (self._process.pid, *map(int, children.split())):
-            os.kill(pid, 9)
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def kill(self, *, workers: bool) -> None:
+        """End it as a crash would: nothing is cleaned up."""
+        for pid in [self._process.pid, *(self.workers() if workers else [])]:
+            os.kill(pid, signal.SIGKILL)
         self._process.wait(10)
 
     def ask(

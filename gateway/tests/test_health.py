@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
+
+from common.testing import eventually
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/healthz/"])
@@ -50,9 +54,27 @@ def test_service_that_does_not_answer_is_named_soon(start_gateway, own_services,
     assert all(report["ok"] for report in answer.json()["services"].values() if "checks" in report)
 
 
-def test_gateway_comes_back_after_a_kill(start_gateway, own_services, issuer):
+@pytest.mark.parametrize("workers", [True, False], ids=["all", "master only"])
+def test_gateway_comes_back_after_a_kill(start_gateway, own_services, issuer, workers):
     gateway = start_gateway()
     assert gateway.ask("/v1/orders", token=issuer.token()).status == 200
-    gateway.kill()
+    orphans = gateway.workers()
+    gateway.kill(workers=workers)
     gateway.start()
+    eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))
+    assert gateway.ask("/v1/orders", token=issuer.token()).status == 200
+
+
+def test_second_start_leaves_the_first_alone(start_gateway, issuer):
+    gateway = start_gateway()
+    run, log = gateway.settings["RUN_DIR"], gateway.settings["LOG_DIR"]
+    command = [
+        f"{gateway.settings['GATEWAY_DIR']}/start",
+        gateway.directory / "nginx.conf",
+        run,
+        log,
+    ]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "runs already" in done.stderr
     assert gateway.ask("/v1/orders", token=issuer.token()).status == 200
