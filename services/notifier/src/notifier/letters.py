@@ -2,7 +2,6 @@
 """What a mail looks like: stories, put into templates, put into an RFC 5322 message."""
 
 from datetime import UTC, datetime
-from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -11,6 +10,7 @@ from functools import cache
 import css_inline
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from notifier.mail.wire import WIRE
 from notifier.queries import Letter
 from notifier.stories import Story, one_line, tell
 
@@ -53,7 +53,7 @@ def compose(letter: Letter, *, source: str, currency: str, now: datetime) -> Ema
     """
     assert letter.address is not None
     stories = [tell(parts, currency=currency) for parts in letter.notices]
-    message = EmailMessage(policy=policy.SMTP)
+    message = EmailMessage(policy=WIRE)
     message["From"] = Address("Souk", addr_spec=source)
     message["To"] = Address(addr_spec=letter.address)
     message["Subject"] = subject_of(stories)

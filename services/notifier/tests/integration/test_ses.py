@@ -18,6 +18,7 @@ from common.identifiers import uuid7
 from common.problems import Unavailable
 from notifier.mail import MailRefused, MailUnavailable, backend_of
 from notifier.mail.ses import SesBackend
+from notifier.mail.wire import WIRE
 
 REGION = "eu-central-1"
 
@@ -47,7 +48,7 @@ def configured(config, **changes):
 
 
 def mail(to="ada@example.com"):
-    message = EmailMessage(policy=policy.SMTP)
+    message = EmailMessage(policy=WIRE)
     message["From"] = "Souk <shop@example.org>"
     message["To"] = to
     message["Subject"] = "Price changed: Größe 12.50 → 10.00 USD"

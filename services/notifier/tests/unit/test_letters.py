@@ -30,7 +30,7 @@ def write(make):
             usernames={"user/7": "grace"} if usernames is None else usernames,
         )
         mail = compose(found, source="shop@example.org", currency="USD", now=NOW)
-        return parts, message_from_bytes(mail.as_bytes(policy=policy.SMTP), policy=policy.default)
+        return parts, message_from_bytes(mail.as_bytes(), policy=policy.default)
 
     return write_one
 
@@ -111,6 +111,24 @@ def test_an_address_with_a_line_break_is_no_address(make):
 
     with pytest.raises(ValueError):
         compose(found, source="shop@example.org", currency="USD", now=NOW)
+
+
+def test_a_mail_is_plain_ascii_with_whole_line_ends(make):
+    event = make.price(name="Größe 𝄞 " + "x" * 500)
+    found = Letter(
+        mail_id=MAIL_ID,
+        address="ada@example.com",
+        notices=[[(make.seal(event), event)]],
+        delivery_ids=[],
+        unwanted_ids=[],
+        usernames={},
+    )
+
+    content = compose(found, source="shop@example.org", currency="USD", now=NOW).as_bytes()
+
+    assert content.isascii()
+    assert b"\n" not in content.replace(b"\r\n", b"")
+    assert max(len(line) for line in content.split(b"\r\n")) <= 998
 
 
 def test_the_page_carries_its_styles_inside_and_fetches_nothing(make, write):

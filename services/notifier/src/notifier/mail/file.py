@@ -3,12 +3,12 @@
 
 import os
 import tempfile
-from email import policy
 from email.message import EmailMessage
 from pathlib import Path
 from uuid import UUID
 
 from notifier.mail.errors import MailUnavailable
+from notifier.mail.wire import WIRE
 
 
 class FileBackend:
@@ -29,7 +29,7 @@ class FileBackend:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._write(self._folder / f"{mail_id}.eml", message.as_bytes(policy=policy.SMTP))
+            self._write(self._folder / f"{mail_id}.eml", message.as_bytes(policy=WIRE))
         except OSError as error:
             raise MailUnavailable(error.strerror or type(error).__name__) from error
 

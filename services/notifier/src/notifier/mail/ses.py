@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The backend for production: Amazon SES, or whatever speaks its version 2 protocol."""
 
-from email import policy
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
@@ -11,6 +10,7 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from notifier.mail.errors import MailRefused, MailUnavailable
+from notifier.mail.wire import WIRE
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
@@ -73,7 +73,7 @@ class SesBackend:
             self._client.send_email(
                 FromEmailAddress=self._source,
                 Destination={"ToAddresses": [message["To"].addresses[0].addr_spec]},
-                Content={"Raw": {"Data": message.as_bytes(policy=policy.SMTP)}},
+                Content={"Raw": {"Data": message.as_bytes(policy=WIRE)}},
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
