@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 
 from analytics import commands, queries
-from analytics.models import Base, View
+from analytics.models import Base
 from common.db import Database
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
 
 TODAY = date(2026, 11, 20)
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def fresh(new_schema) -> Database:
@@ -46,8 +47,7 @@ def test_each_day_to_come_gets_a_partition_once(new_schema):
     database.dispose()
 
 
-def test_views_that_came_before_their_partition_move_into_it(new_schema, teller):
-    database = fresh(new_schema)
+def record(database: Database, *told) -> None:
     views = [
         commands.NewView(
             at=envelope.time,
@@ -57,23 +57,35 @@ def test_views_that_came_before_their_partition_move_into_it(new_schema, teller)
             session=event.session,
             status=event.status,
         )
-        for event, envelope in (teller.view() for _ in range(3))
+        for event, envelope in told
     ]
     database.run(commands.record_views, views=views)
+
+
+def stored(database: Database, partition: str = "") -> int:
+    where = f"PARTITION ({partition})" if partition else ""
+    with database.engine.connect() as connection:
+        return connection.scalar(text(f"SELECT COUNT(*) FROM views {where}"))
+
+
+def test_views_that_came_before_their_partition_move_into_it(new_schema, teller):
+    database = fresh(new_schema)
+    record(database, teller.view(), teller.view(), teller.view(at=NOON + timedelta(days=1)))
+    assert stored(database, "p_future") == 3
+
     database.run(commands.add_view_partitions, today=TODAY, days_ahead=0)
 
-    with database.engine.connect() as connection:
-        moved = connection.scalar(text("SELECT COUNT(*) FROM views PARTITION (p20261120)"))
-    assert moved == 3
-    assert database.read(lambda session: session.scalar(select(func.count(View.at)))) == 3
+    assert (stored(database, "p20261120"), stored(database, "p_future")) == (2, 1)
     database.dispose()
 
 
-def test_a_day_is_dropped_in_one_statement(new_schema, hear, teller):
+def test_a_day_is_dropped_in_one_statement(new_schema, teller):
     database = fresh(new_schema)
-    database.run(commands.add_view_partitions, today=TODAY, days_ahead=0)
+    database.run(commands.add_view_partitions, today=TODAY, days_ahead=1)
+    record(database, teller.view(), teller.view(at=NOON + timedelta(days=1)))
+
     with database.engine.begin() as connection:
         connection.execute(text("ALTER TABLE views DROP PARTITION p20261120"))
 
-    assert database.read(queries.view_partitions) == []
+    assert stored(database) == stored(database, "p20261121") == 1
     database.dispose()
