@@ -55,14 +55,21 @@ def database(database_of: Callable[[str], Database], clean: Callable[[Database],
 
 
 @pytest.fixture
+def catalog_seconds() -> float:
+    """How long a call to catalog may take: long, because a busy machine is no fault of it."""
+    return 10.0
+
+
+@pytest.fixture
 def app(
     database: Database,
     catalog_url: str,
+    catalog_seconds: float,
     service_settings: Callable[..., Config],
     token_factory: TokenFactory,
 ) -> APIFlask:
     config = service_settings(
-        Config, database=database, catalog_url=catalog_url, catalog_seconds=0.5
+        Config, database=database, catalog_url=catalog_url, catalog_seconds=catalog_seconds
     )
     return create_app(config, database=database, guard=token_factory.guard("orders"))
 

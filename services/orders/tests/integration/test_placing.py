@@ -336,6 +336,7 @@ def test_the_same_key_then_starts_anew_with_another_order(ada, catalog, ledger, 
     assert set(catalog.held()) <= {rejected["order_id"], placed["order_id"]}
 
 
+@pytest.mark.parametrize("catalog_seconds", [0.3])
 def test_a_catalog_that_hangs_is_not_waited_for(ada, catalog, ledger):
     catalog.gate.clear()
 

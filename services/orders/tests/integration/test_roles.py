@@ -50,8 +50,8 @@ def environment(new_schema, amqp_url, redis_url, service_key, catalog_url):
         "HTTP_PORT": free_port(),
         "WORKER_PORT": free_port(),
         "CATALOG_SECONDS": "5",
-        "PENDING_SECONDS": "0.5",
-        "SWEEP_SECONDS": "0.1",
+        "PENDING_SECONDS": "2",
+        "SWEEP_SECONDS": "0.2",
     }
 
 
@@ -101,7 +101,7 @@ def test_an_order_survives_the_death_of_its_process(
     wish = {
         "headers": token_factory.bearer() | {"Idempotency-Key": "k"},
         "json": {"items": [{"product": LAMP, "quantity": 3}]},
-        "timeout": 20,
+        "timeout": 60,
     }
 
     def order_and_be_cut():
@@ -110,23 +110,23 @@ def test_an_order_survives_the_death_of_its_process(
 
     with ExitStack() as running:
         web = running.enter_context(role("web", environment))
-        eventually(lambda: is_ready(environment["HTTP_PORT"]), seconds=20)
+        eventually(lambda: is_ready(environment["HTTP_PORT"]), seconds=60)
         catalog.gate.clear()
         client = Thread(target=order_and_be_cut)
         client.start()
-        eventually(lambda: catalog.waiting, what="the reserve command")
+        eventually(lambda: catalog.waiting, seconds=9, what="the reserve command")
         kill_with_children(web)
-        client.join(timeout=20)
+        client.join(timeout=60)
         catalog.gate.set()
 
         worker = running.enter_context(role("worker", environment))
-        eventually(lambda: is_ready(environment["WORKER_PORT"]), seconds=20)
+        eventually(lambda: is_ready(environment["WORKER_PORT"]), seconds=60)
         placed = received(amqp_url)
         assert placed.items[0].quantity == 3
         assert catalog.available(LAMP) == 7
 
         running.enter_context(role("web", environment))
-        eventually(lambda: is_ready(environment["HTTP_PORT"]), seconds=20)
+        eventually(lambda: is_ready(environment["HTTP_PORT"]), seconds=60)
         answer = requests.post(url, **wish)
         assert answer.status_code == 201
         assert answer.headers["Idempotent-Replayed"] == "true"
@@ -135,7 +135,7 @@ def test_an_order_survives_the_death_of_its_process(
         tell_of_ada(amqp_url)
         knows_ada(environment["DATABASE_URL"])
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(timeout=20) == 0
+        assert worker.wait(timeout=60) == 0
 
 
 def received(amqp_url):
@@ -144,7 +144,7 @@ def received(amqp_url):
         amqp_url, "test", queues=["catalog.order_placed"], exchange=READERS.exchange
     )
     try:
-        [delivery] = eventually(lambda: consumer.receive(wait=0.5), what="OrderPlaced")
+        [delivery] = eventually(lambda: consumer.receive(wait=0.5), seconds=60, what="OrderPlaced")
         consumer.acknowledge([delivery])
     finally:
         consumer.close()
@@ -174,7 +174,9 @@ def tell_of_ada(amqp_url):
 def knows_ada(url):
     database = Database(url)
     try:
-        found = eventually(lambda: database.read(lambda session: session.get(Customer, 1)))
+        found = eventually(
+            lambda: database.read(lambda session: session.get(Customer, 1)), seconds=60
+        )
         assert found.username == "ada"
     finally:
         database.dispose()
