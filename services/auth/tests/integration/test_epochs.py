@@ -87,6 +87,24 @@ def test_two_changes_at_once_never_leave_the_older_number(
     assert copy == b"3" or copy.startswith(b"?")
 
 
+@pytest.mark.parametrize(
+    ("order", "epochs"),
+    [(order, epochs) for order in orders_of_two_changes() for epochs in ways_to_commit(order)],
+)
+def test_of_two_changes_at_once_the_second_may_be_killed_before_it_settles(
+    copies, redis, order, epochs
+):
+    killed = max(epochs, key=epochs.get)
+    marks = {}
+    for who, step in order:
+        if step == "mark":
+            marks[who] = copies.mark(7)
+        elif who != killed:
+            copies.settle(7, marks[who], epochs[who])
+
+    assert redis.get(epoch_key(7)).startswith(b"?")
+
+
 def test_a_change_that_nobody_settles_leaves_no_number(copies, redis):
     """A process that was killed between the commit and the settling."""
     copies.answer(7, 3)
@@ -151,6 +169,24 @@ def test_while_a_change_is_under_way_services_ask_auth(
         another_service.must_hold(identity_of(ada), at_once=True)
 
     assert len(another_service.asked) == 3
+
+
+def test_the_copy_is_marked_before_the_transaction_and_settled_behind_it(
+    accounts, add_user, copies, redis, monkeypatch
+):
+    ada = add_user("ada")
+    copies.answer(ada.id, ada.token_epoch)
+    seen, real = [], users.log_out_everywhere
+
+    def log_out_everywhere(session, **arguments):
+        seen.append(redis.get(epoch_key(ada.id)))
+        return real(session, **arguments)
+
+    monkeypatch.setattr(users, "log_out_everywhere", log_out_everywhere)
+    accounts.log_out_everywhere(ada.id)
+
+    assert [copy[:1] for copy in seen] == [b"?"]
+    assert int(redis.get(epoch_key(ada.id))) == ada.token_epoch + 1
 
 
 def test_auth_tells_other_services_a_users_epoch(client, add_user, token_factory, redis):
