@@ -27,7 +27,8 @@ from common.contracts import (
 from common.db import Database
 from common.events import Envelope
 from common.identifiers import uuid7
-from notifier import commands, queries
+from notifier import queries
+from notifier.commands.deliveries import fan_out
 from notifier.config import Config
 from notifier.handlers import HANDLERS
 from notifier.models import Delivery, Mailbox, Notice, Recipient
@@ -182,7 +183,7 @@ class House:
 
     def fan_out(self, *, gather_seconds: float = 0) -> int:
         return self.database.run(
-            commands.fan_out, now=self.now(), gather_seconds=gather_seconds, currency="USD"
+            fan_out, now=self.now(), gather_seconds=gather_seconds, currency="USD"
         )
 
     def sender(self, **overrides: Any) -> Sender:

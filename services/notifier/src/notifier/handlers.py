@@ -7,7 +7,6 @@ keeps the event as a dead letter; so whatever lies in ``notice_parts`` can be to
 
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from common.contracts import (
@@ -26,6 +25,7 @@ from common.contracts import (
 from common.events import Envelope
 from common.subscriber import Handler
 from notifier.models import Notice, NoticePart, Recipient, notice_id_of_update
+from notifier.queries import has_part
 from notifier.stories import tell
 
 
@@ -66,7 +66,7 @@ def on_product_updated(
     notice = session.get(Notice, notice_id, with_for_update=True, populate_existing=True)
     if notice is None:
         session.add(Notice(id=notice_id))
-    elif notice.fanned_out_at is not None or _has_part(session, notice_id, envelope.type):
+    elif notice.fanned_out_at is not None or has_part(session, notice_id, envelope.type):
         notice_id = envelope.id
         session.add(Notice(id=notice_id))
     _add_part(session, notice_id, event, envelope)
@@ -94,13 +94,6 @@ def _changes_nothing(event: ProductChanged | ProductPriceChanged) -> bool:
     if isinstance(event, ProductPriceChanged):
         return event.old_price == event.new_price
     return all(change.old == change.new for change in event.changes.values())
-
-
-def _has_part(session: Session, notice_id: UUID, event_type: str) -> bool:
-    query = select(NoticePart.event_id).where(
-        NoticePart.notice_id == notice_id, NoticePart.event_type == event_type
-    )
-    return session.scalar(query) is not None
 
 
 def _add_part(session: Session, notice_id: UUID, event: Event, envelope: Envelope) -> None:

@@ -81,6 +81,14 @@ def parts_of(session: Session, notice_ids: Collection[UUID]) -> dict[UUID, list[
     return parts
 
 
+def has_part(session: Session, notice_id: UUID, event_type: str) -> bool:
+    """Whether the notice has an event of this type already."""
+    query = select(NoticePart.event_id).where(
+        NoticePart.notice_id == notice_id, NoticePart.event_type == event_type
+    )
+    return session.scalar(query) is not None
+
+
 def _happened_at(parts: list[Part]) -> tuple[datetime, int]:
     return min((envelope.time, envelope.aggregateversion) for envelope, _ in parts)
 

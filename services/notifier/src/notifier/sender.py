@@ -16,8 +16,8 @@ from common.context import Trace, traced
 from common.db import Database
 from common.logs import get_logger
 from common.problems import Unavailable
-from notifier.claims import ClaimedMail, claim_mails
-from notifier.commands import postpone_mail, return_mails, settle_mail
+from notifier.commands.claims import ClaimedMail, claim_mails
+from notifier.commands.deliveries import postpone_mail, return_mails, settle_mail
 from notifier.config import Config
 from notifier.letters import compose
 from notifier.mail import Backend, MailRefused, MailUnavailable

@@ -11,7 +11,8 @@ from common.db import Database
 from common.logs import configure_logs
 from common.subscriber import Subscriber
 from common.worker import Periodic, broker_checks, run_worker
-from notifier import commands, queries
+from notifier import queries
+from notifier.commands.deliveries import fan_out, forget_finished
 from notifier.config import Config
 from notifier.handlers import HANDLERS
 from notifier.mail import backend_of
@@ -30,9 +31,9 @@ def main() -> None:
     broker = config.amqp_url.get_secret_value()
     sender = Sender(database, backend_of(config), config)
 
-    def fan_out() -> int:
+    def close_notices() -> int:
         return database.run(
-            commands.fan_out,
+            fan_out,
             now=database.read(queries.database_clock),
             gather_seconds=config.mail_gather_seconds,
             currency=config.currency,
@@ -41,14 +42,14 @@ def main() -> None:
     def forget() -> None:
         inbox.forget_handled(database)
         before = utcnow() - timedelta(days=config.mail_keep_days)
-        while database.run(commands.forget_finished, before=before):
+        while database.run(forget_finished, before=before):
             pass
 
     run_worker(
         config,
         {
             "subscriber": Subscriber(database, broker, TOPOLOGY, HANDLERS).run,
-            "fan-out": Polling("fan-out", fan_out).run,
+            "fan-out": Polling("fan-out", close_notices).run,
             "sender": Polling("sender", sender.send_due).run,
             "measure": Periodic(name="measure", seconds=MEASURE_SECONDS, work=sender.measure),
             "sweep": Periodic(name="sweep", seconds=SWEEP_SECONDS, work=forget),

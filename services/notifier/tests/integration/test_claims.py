@@ -6,7 +6,7 @@ from threading import Barrier, Lock, Thread
 import pytest
 from sqlalchemy import select
 
-from notifier.claims import claim_mails
+from notifier.commands.claims import claim_mails
 from notifier.models import Delivery
 
 
@@ -94,6 +94,27 @@ def test_senders_that_work_at_once_send_each_mail_once(house, many_mails):
 
     assert len(house.post.ids) == len(set(house.post.ids)) == 45
     assert set(house.statuses()) == {"sent"}
+
+
+def test_senders_that_work_at_once_keep_to_one_burst_between_them(house, make):
+    house.admins("ada")
+    house.hear_all([make.price(product_id=number) for number in range(1, 21)])
+    house.fan_out()
+    senders = [house.sender(mail_burst=5) for _ in range(4)]
+    barrier = Barrier(4)
+
+    def work(sender):
+        barrier.wait()
+        for _ in range(8):
+            sender.send_due()
+
+    threads = [Thread(target=work, args=(sender,)) for sender in senders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(house.post.ids) == len(set(house.post.ids)) == 5
 
 
 def test_who_has_waited_longest_comes_first(house, make):

@@ -7,7 +7,7 @@ from sqlalchemy import update
 from structlog.testing import CapturingLogger
 
 from common.problems import Unavailable
-from notifier.commands import MOST_ATTEMPTS, resend
+from notifier.commands.deliveries import MOST_ATTEMPTS, resend
 from notifier.errors import NotificationNotFound
 from notifier.mail import FileBackend, MailRefused, MailUnavailable
 from notifier.models import NoticePart, Status

@@ -165,7 +165,7 @@ def test_a_digest_holds_hundreds_of_changes(house, make):
 
 
 def test_what_does_not_fit_into_a_digest_is_in_the_next_one(house, make, monkeypatch):
-    monkeypatch.setattr("notifier.claims.MOST_IN_DIGEST", 8)
+    monkeypatch.setattr("notifier.commands.claims.MOST_IN_DIGEST", 8)
     storm(house, make, 20)
     for _ in range(3):
         house.time_passes(seconds=60)

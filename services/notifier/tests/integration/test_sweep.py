@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from notifier.commands import forget_finished
+from notifier.commands.deliveries import forget_finished
 from notifier.models import Notice, NoticePart
 
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from notifier.commands import MOST_ATTEMPTS, delay_after
+from notifier.commands.deliveries import MOST_ATTEMPTS, delay_after
 from notifier.models import Delivery, Notice, Recipient, Status, notice_id_of_update
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

@@ -7,7 +7,8 @@ from apiflask import APIBlueprint
 
 from common.access import requires
 from common.app import cursors, database
-from notifier import commands, queries
+from notifier import queries
+from notifier.commands.deliveries import resend
 from notifier.errors import NotificationNotFound
 from notifier.schemas import NotificationOut, NotificationQuery, NotificationsOut
 
@@ -39,7 +40,7 @@ def get_notifications(wanted: NotificationQuery) -> NotificationsOut:
 def post_resend(notification_id: str) -> NotificationOut:
     """Send a delivery once more; one that still waits goes on waiting."""
     delivery = database().run(
-        commands.resend,
+        resend,
         delivery_id=_identifier(notification_id),
         now=database().read(queries.database_clock),
     )

@@ -16,7 +16,7 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.orm import Session
 
 from common.identifiers import uuid7
-from notifier.commands import MOST_ATTEMPTS
+from notifier.commands.deliveries import MOST_ATTEMPTS
 from notifier.models import Delivery, Mailbox, Status
 
 MINUTE = timedelta(seconds=60)
