@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The service's own processes: migrate, then a worker that gets ready, works and stops."""
+"""The service's own processes: how they start, what they say of themselves, how they stop."""
 
+import json
 import os
 import signal
 import socket
@@ -8,15 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import pytest
 
-from analytics import queries
 from analytics.config import Config
-from analytics.worker import TOPOLOGY
-from common.db import Database
 from common.testing import eventually
 
 
@@ -55,26 +53,30 @@ def worker(environment: dict[str, str]) -> Iterator[subprocess.Popen]:
         process.wait()
 
 
-def is_ready(environment: dict[str, str]) -> bool:
+def answer_of(environment: dict[str, str], path: str) -> tuple[int, dict]:
     try:
-        with urlopen(f"http://127.0.0.1:{environment['WORKER_PORT']}/readyz", timeout=2) as answer:
-            return answer.status == 200
+        with urlopen(f"http://127.0.0.1:{environment['WORKER_PORT']}{path}", timeout=5) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        return error.code, json.load(error)
     except URLError:
-        return False
+        return 0, {}
 
 
-def test_a_worker_gets_ready_and_stops_when_told(environment, fresh_queues):
-    fresh_queues(TOPOLOGY)
-    assert start("migrate", environment).wait(timeout=30) == 0
+def test_a_worker_without_a_broker_lives_says_what_it_lacks_and_stops_when_told(environment):
+    environment["AMQP_URL"] = f"amqp://127.0.0.1:{free_port()}/souk"
+    assert start("migrate", environment).wait(timeout=60) == 0
 
     with worker(environment) as process:
-        eventually(lambda: is_ready(environment), seconds=20)
+        eventually(lambda: answer_of(environment, "/healthz") == (200, {"ok": True}), seconds=60)
+        status, body = answer_of(environment, "/readyz")
+        assert (status, body["ok"]) == (503, False)
+        assert {name: check["ok"] for name, check in body["checks"].items()} == {
+            "database": True,
+            "broker": False,
+        }
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
-
-    database = Database(environment["DATABASE_URL"])
-    assert database.read(queries.view_partitions) == []
-    database.dispose()
+        assert process.wait(timeout=60) == 0
 
 
 def test_settings_that_are_missing_end_the_process_with_their_names(environment):

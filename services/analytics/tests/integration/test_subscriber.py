@@ -67,7 +67,7 @@ def subscribed(database, amqp_url) -> Callable:
             yield
         finally:
             stop.set()
-            thread.join(timeout=20)
+            thread.join(timeout=60)
         assert not thread.is_alive()
 
     return run
@@ -135,9 +135,9 @@ def test_events_that_are_delivered_twice_and_in_disorder_count_once(
     publish([*views, *placed[:3], *cancelled])
 
     with subscribed():
-        eventually(lambda: settled() == 2 * 300 + 2 * 2 + 5 + 3, seconds=20)
+        eventually(lambda: settled() == 2 * 300 + 2 * 2 + 5 + 3, seconds=60)
         publish(views[:50])
-        eventually(lambda: settled() == 2 * 300 + 2 * 2 + 5 + 3 + 50, seconds=20)
+        eventually(lambda: settled() == 2 * 300 + 2 * 2 + 5 + 3 + 50, seconds=60)
 
     assert is_drained(amqp_url)
     assert counted() == EXACT == recounted()
@@ -161,7 +161,7 @@ def test_a_connection_that_breaks_between_commit_and_ack_changes_no_count(
     publish([event for kind in history for event in kind])
 
     with subscribed():
-        eventually(lambda: settled() == 307, seconds=20)
+        eventually(lambda: settled() == 307, seconds=60)
 
     assert len(cuts) == 2
     assert is_drained(amqp_url)
@@ -207,7 +207,7 @@ def test_a_database_session_that_is_killed_changes_no_count(
     hooks.listen(database.engine, "commit", at_commit)
     try:
         with subscribed():
-            eventually(lambda: settled() == 307, seconds=20)
+            eventually(lambda: settled() == 307, seconds=60)
     finally:
         hooks.remove(database.engine, "before_cursor_execute", at_counters)
         hooks.remove(database.engine, "commit", at_commit)
@@ -226,9 +226,12 @@ def test_one_unreadable_view_does_not_hold_up_the_others(
 
     with subscribed():
         eventually(
-            lambda: database.read(lambda session: session.scalar(select(func.count(View.at)))) == 10
+            lambda: (
+                database.read(lambda session: session.scalar(select(func.count(View.at)))) == 10
+            ),
+            seconds=60,
         )
-        eventually(lambda: waiting(amqp_url, "analytics.product_viewed.retry") == 1)
+        eventually(lambda: waiting(amqp_url, "analytics.product_viewed.retry") == 1, seconds=60)
 
 
 def test_a_stream_keeps_all_views_for_readers_from_its_beginning(
@@ -238,7 +241,7 @@ def test_a_stream_keeps_all_views_for_readers_from_its_beginning(
     fresh_queues(SMALL)
     publish(views)
     with subscribed():
-        eventually(lambda: counted() == {(NOON, LAMP): (20, 0, 0, 0)})
+        eventually(lambda: counted() == {(NOON, LAMP): (20, 0, 0, 0)}, seconds=60)
 
     connection = connect(amqp_url, "tests")
     channel = connection.channel()
@@ -254,7 +257,7 @@ def test_a_stream_keeps_all_views_for_readers_from_its_beginning(
         connection.process_data_events(time_limit=0.1)
         return len(bodies) == 20
 
-    eventually(read)
+    eventually(read, seconds=60)
     connection.close()
     assert bodies == [envelope.to_json() for _, envelope in views]
 
