@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipper as a process, with a real broker."""
 
+import itertools
 import json
 import os
 import signal
@@ -89,13 +90,11 @@ def arrived(amqp_url):
     def take():
         connection = connect(amqp_url, "tests")
         channel = connection.channel()
-        got = []
-        while True:
-            method, properties, _ = channel.basic_get(READER.queue_names()[0], auto_ack=True)
-            if method is None:
-                connection.close()
-                return got
-            got.append((properties.message_id, properties.correlation_id))
+        messages = channel.consume(READER.queue_names()[0], auto_ack=True, inactivity_timeout=2)
+        there = itertools.takewhile(lambda message: message[0] is not None, messages)
+        got = [(properties.message_id, properties.correlation_id) for _, properties, _ in there]
+        connection.close()
+        return got
 
     return take
 
@@ -104,7 +103,7 @@ def test_views_arrive_though_the_shipper_is_killed_again_and_again(shipper, fres
     fresh_queues(READER)
     views = []
     for _ in range(3):
-        views += shipper.look(2500)
+        views += shipper.look(1200)
         before = offsets.load(shipper.offset)
         shipper.start()
         eventually(lambda before=before: offsets.load(shipper.offset) != before, seconds=20)
