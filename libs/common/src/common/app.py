@@ -14,7 +14,7 @@ from flask.json.provider import JSONProvider
 from werkzeug.exceptions import HTTPException
 
 from common.access import Epochs, Guard, connect_redis, public
-from common.context import Trace, set_trace
+from common.context import Trace, current_trace, set_trace
 from common.cursors import Cursors
 from common.db import Database
 from common.health import Check, readiness
@@ -81,11 +81,19 @@ def create_service(
         guard: Another than the usual one; auth asks its own database instead of itself.
     """
     configure_logs(service, config.log_level)
-    app = _Application(service, title=f"Souk {service}", docs_path=None, spec_path=None)
+    app = _Application(
+        service,
+        title=f"Souk {service}",
+        docs_path=None,
+        spec_path=None,
+        static_folder=None,  # type: ignore[arg-type]
+    )
     app.config.update(
         OPENAPI_VERSION="3.1.0", MAX_CONTENT_LENGTH=MOST_BYTES, VALIDATION_ERROR_STATUS_CODE=422
     )
+    # One address, one answer: a slash too many or too few is never a redirect.
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
     app.extensions["database"] = database or Database.from_settings(config)
     app.extensions["guard"] = guard or default_guard(service, config)
     app.extensions["cursors"] = Cursors(config.secret_key.get_secret_value())
@@ -158,6 +166,7 @@ def _trace_requests(app: Flask) -> None:
     @app.after_request
     def end(response: Response) -> Response:
         seconds = time.perf_counter() - g.began
+        response.headers["X-Request-Id"] = current_trace().correlation_id
         route = request.url_rule.rule if request.url_rule else "none"
         REQUESTS.labels(request.method, route, response.status_code).observe(seconds)
         if route not in QUIET_ROUTES:
