@@ -4,18 +4,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from auth.errors import UserNotFound
 from auth.models import User
 from auth.names import name_key
-from common.db import Moment
+from common.db import database_clock
 
 
 def clock(session: Session) -> datetime:
     """The database's time, by which everything expires that more than one process looks at."""
-    return session.execute(select(func.utc_timestamp(6, type_=Moment()))).scalar_one()
+    return session.execute(select(database_clock())).scalar_one()
 
 
 def user_by_id(session: Session, user_id: int) -> User:

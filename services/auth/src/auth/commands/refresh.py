@@ -7,12 +7,13 @@ from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from auth.errors import BadCredentials, RefreshInvalid, RefreshReused
 from auth.models import RefreshFamily, RefreshToken, User
 from auth.queries import clock
+from common.db import database_clock
 
 TOKEN_BYTES = 32
 
@@ -123,16 +124,15 @@ def revoke_families(session: Session, *, user_id: int) -> None:
     session.execute(
         update(RefreshFamily)
         .where(RefreshFamily.user_id == user_id, RefreshFamily.revoked_at.is_(None))
-        .values(revoked_at=func.utc_timestamp(6))
+        .values(revoked_at=database_clock())
     )
 
 
 def forget_expired_tokens(session: Session, *, limit: int) -> int:
     """Delete expired refresh tokens, at most *limit*; returns how many there were."""
-    now = clock(session)
     expired = (
         select(RefreshToken.digest)
-        .where(RefreshToken.expires_at < now)
+        .where(RefreshToken.expires_at < database_clock())
         .order_by(RefreshToken.expires_at)
         .limit(limit)
     )
@@ -143,10 +143,9 @@ def forget_expired_tokens(session: Session, *, limit: int) -> int:
 
 def forget_expired_families(session: Session, *, limit: int) -> int:
     """Delete log-ins whose last token has expired, at most *limit*; returns how many."""
-    now = clock(session)
     expired = (
         select(RefreshFamily.id)
-        .where(RefreshFamily.expires_at < now)
+        .where(RefreshFamily.expires_at < database_clock())
         .order_by(RefreshFamily.expires_at)
         .limit(limit)
     )

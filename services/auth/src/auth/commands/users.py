@@ -73,8 +73,8 @@ def change_user(
         WrongCurrentPassword: The password was changed since it was compared.
 
     Effects:
-        A new role or password kills all tokens. Appends ``UserChanged`` if the name, the address
-        or the role is another than before.
+        A new role or password kills all tokens. Appends ``UserChanged`` if the address, the full
+        name or the role is another than before.
     """
     demotes = changes.get("role", ADMIN) != ADMIN
     locked = lock_with_admins(session, user_id) if demotes else lock_users(session, {user_id})
