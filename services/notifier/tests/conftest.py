@@ -179,7 +179,7 @@ class House:
             self.hear(Make.user(user_id, name, role="admin"))
 
     def now(self) -> datetime:
-        return self.database.read(queries.database_clock)
+        return self.database.read(queries.current_time)
 
     def fan_out(self, *, gather_seconds: float = 0) -> int:
         return self.database.run(

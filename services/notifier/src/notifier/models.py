@@ -5,11 +5,11 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, func
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer
 from sqlalchemy.dialects.mysql import MEDIUMBLOB, VARCHAR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from common.db import Identifier, Moment, exact, folded, new_metadata
+from common.db import Identifier, Moment, database_clock, exact, folded, new_metadata
 from common.identifiers import uuid7
 from common.inbox import declare_inbox
 
@@ -97,7 +97,7 @@ class Notice(Base):
 
     id: Mapped[UUID] = mapped_column(Identifier, primary_key=True)
     customer_id: Mapped[int | None] = mapped_column(BigInteger)
-    opened_at: Mapped[datetime] = mapped_column(Moment(), default=func.utc_timestamp(6))
+    opened_at: Mapped[datetime] = mapped_column(Moment(), default=database_clock())
     fanned_out_at: Mapped[datetime | None] = mapped_column(Moment())
 
     @property

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from common.db import Moment
+from common.db import database_clock
 from common.subscriber import read_message
 from notifier.models import Delivery, Notice, NoticePart, Recipient, Status
 from notifier.stories import Part
@@ -40,9 +40,9 @@ class Letter:
     usernames: dict[str, str]
 
 
-def database_clock(session: Session) -> datetime:
+def current_time(session: Session) -> datetime:
     """What time the database has: what is due is decided by one clock for all workers."""
-    return session.execute(select(func.utc_timestamp(6, type_=Moment()))).scalar_one()
+    return session.execute(select(database_clock())).scalar_one()
 
 
 def letter(session: Session, *, mail_id: UUID, user_id: int) -> Letter:
@@ -114,7 +114,7 @@ def list_deliveries(
 
 def backlog(session: Session) -> tuple[int, float]:
     """How many deliveries are overdue, and for how many seconds the oldest of them has been."""
-    now = database_clock(session)
+    now = current_time(session)
     count, oldest = session.execute(
         select(func.count(), func.min(Delivery.due_at)).where(Delivery.due_at <= now)
     ).one()

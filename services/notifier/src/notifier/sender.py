@@ -22,7 +22,7 @@ from notifier.config import Config
 from notifier.letters import compose
 from notifier.mail import Backend, MailRefused, MailUnavailable
 from notifier.pace import Pace
-from notifier.queries import Letter, RecipientUnknown, backlog, database_clock, letter
+from notifier.queries import Letter, RecipientUnknown, backlog, current_time, letter
 
 log = get_logger(__name__)
 
@@ -56,7 +56,7 @@ class Sender:
         began = time.monotonic()
         mails = self._database.run(
             claim_mails,
-            now=self._database.read(database_clock),
+            now=self._database.read(current_time),
             most=allowance,
             burst=self._config.mail_burst,
             lease_seconds=self._config.mail_lease_seconds,
@@ -113,7 +113,7 @@ class Sender:
             address=found.address,
             sent=found.delivery_ids,
             unwanted=found.unwanted_ids,
-            now=self._database.read(database_clock),
+            now=self._database.read(current_time),
         )
         outcome = "cancelled" if found.address is None else "sent"
         MAILS.labels(outcome).inc()
@@ -127,7 +127,7 @@ class Sender:
             postpone_mail,
             mail_id=mail.id,
             attempt=mail.attempt,
-            now=self._database.read(database_clock),
+            now=self._database.read(current_time),
         )
         MAILS.labels("retried" if again else "failed").inc()
         known = isinstance(error, MailRefused | MailUnavailable)
@@ -145,5 +145,5 @@ class Sender:
         self._database.run(
             return_mails,
             mail_ids=[mail.id for mail in mails],
-            now=self._database.read(database_clock),
+            now=self._database.read(current_time),
         )

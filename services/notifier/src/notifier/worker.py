@@ -34,7 +34,7 @@ def main() -> None:
     def close_notices() -> int:
         return database.run(
             fan_out,
-            now=database.read(queries.database_clock),
+            now=database.read(queries.current_time),
             gather_seconds=config.mail_gather_seconds,
             currency=config.currency,
         )

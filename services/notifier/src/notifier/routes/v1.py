@@ -42,7 +42,7 @@ def post_resend(notification_id: str) -> NotificationOut:
     delivery = database().run(
         resend,
         delivery_id=_identifier(notification_id),
-        now=database().read(queries.database_clock),
+        now=database().read(queries.current_time),
     )
     return NotificationOut.of(delivery)
 
