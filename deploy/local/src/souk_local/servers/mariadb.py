@@ -14,7 +14,15 @@ from pymysql.converters import escape_string
 from pymysql.cursors import Cursor
 
 from souk_local.executables import executable
-from souk_local.servers.server import LOOPBACK, PROBE_TIMEOUT_SECONDS, Server, write_private
+from souk_local.servers.server import (
+    LOOPBACK,
+    PROBE_TIMEOUT_SECONDS,
+    Server,
+    ServerNotReady,
+    write_private,
+)
+
+INSTALLATION_LINES = 20
 
 # The names are the server's own.  innodb_flush_log_at_trx_commit stays 1 whatever the speed:
 # "never lost an order" ends with the log that was not flushed.
@@ -111,7 +119,9 @@ class MariaDB(Server):
             command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         if result.returncode:
-            raise RuntimeError(f"mariadb-install-db failed:\n{result.stdout}")
+            # What went wrong comes first; pages of general advice follow.
+            reason = "\n".join(result.stdout.splitlines()[:INSTALLATION_LINES])
+            raise ServerNotReady(f"mariadb-install-db failed ({result.returncode}):\n{reason}")
         draft.rename(self.data)
 
     def is_ready(self) -> bool:
