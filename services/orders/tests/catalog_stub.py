@@ -99,6 +99,8 @@ class CatalogStub:
         ]:
             return 409, {"code": "insufficient_stock", "items": short}
         total = sum(self.products[number]["price"] * units for number, units in lines.items())
+        if total >= 2**63:
+            return 422, {"code": "order_too_large"}
         if wish["expected_total"] not in {None, total}:
             return 409, {"code": "price_changed", "total": str(total)}
         items = []

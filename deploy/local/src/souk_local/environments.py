@@ -135,6 +135,7 @@ class Environments:
                 "MAIL_BACKEND": "file",
                 "MAIL_DIR": str(self.directory / "mail"),
                 "EMAIL_SOURCE": "shop@souk.example",
+                "MAIL_PER_SECOND": "1000",  # files, and no provider whose quota they could pass
             }
         return {}
 

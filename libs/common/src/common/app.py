@@ -3,6 +3,7 @@
 
 import re
 import time
+from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from common.metrics import REQUESTS, exposition
 from common.problems import (
     MalformedBody,
     Problem,
+    Unavailable,
     Unprocessable,
     UnsupportedMediaType,
 )
@@ -121,9 +123,10 @@ def default_guard(service: str, config: ServiceSettings) -> Guard:
     """The guard of every service that is not auth."""
     tokens = ServiceTokens(config.service_token_key.get_secret_value(), service)
     auth = Client(config.auth_url, tokens, read_seconds=1.0)
+    keys = Client(config.jwks_url, None, read_seconds=1.0)
     return Guard(
         Verifier(
-            KeySet(lambda: _get(Client(config.jwks_url, None, read_seconds=1.0), "")),
+            KeySet(lambda: _get(keys, "")),
             issuer=config.token_issuer,
             audience=config.token_audience,
         ),
@@ -136,8 +139,13 @@ def default_guard(service: str, config: ServiceSettings) -> Guard:
 
 
 def _get(client: Client, path: str) -> dict[str, Any]:
-    answer: dict[str, Any] = client.get(path).json()
-    return answer
+    answer = client.get(path)
+    if answer.status != HTTPStatus.OK:
+        # Our own token or address is wrong: an operator's mistake, which no client can mend.
+        log.error("auth_refused", path=path, status=answer.status)
+        raise Unavailable
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 def _handle_problems(app: APIFlask) -> None:

@@ -85,7 +85,9 @@ def configure_logs(service: str, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for chatty in ("pika", "urllib3", "alembic.runtime.plugins", "werkzeug", "botocore"):
+    # It tells of every failed connection in seven errors; ours says it in one line.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
+    for chatty in ("urllib3", "alembic.runtime.plugins", "werkzeug", "botocore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The relay: takes events from the outbox to the broker, and forgets them when it has confirmed."""
 
+import time
 from collections.abc import Sequence
 from threading import Event as Signal
 from typing import Any
@@ -24,7 +25,7 @@ BATCH = 200
 BUSY_SECONDS = 0.005
 IDLE_SECONDS = 0.25
 TROUBLE_SECONDS = 1.0
-MEASURE_EVERY = 20
+MEASURE_SECONDS = 5.0
 
 
 class Relay:
@@ -34,11 +35,14 @@ class Relay:
         self._database = database
         self._publisher = publisher
         self._idle_rounds = 0
+        self._measured_at = float("-inf")
 
     def run(self, stop: Signal) -> None:
         """Relay until *stop*, polling every 5 ms while busy and every 250 ms while idle."""
         while not stop.is_set():
             try:
+                # First: it is when the broker is away that the age of what waits must be seen.
+                self._measure()
                 moved = self._database.run(self._move)
                 self._rest(moved)
             except (BrokerUnavailable, Unavailable) as error:
@@ -66,12 +70,16 @@ class Relay:
         _count(taken, refused)
         return len(taken)
 
-    def _rest(self, moved: int) -> None:
-        self._idle_rounds = 0 if moved else self._idle_rounds + 1
-        if self._idle_rounds % MEASURE_EVERY == 1:
+    def _measure(self) -> None:
+        now = time.monotonic()
+        if now - self._measured_at >= MEASURE_SECONDS:
             depth, oldest = self._database.read(outbox.backlog)
             OUTBOX_DEPTH.set(depth)
             OUTBOX_OLDEST.set(oldest)
+            self._measured_at = now
+
+    def _rest(self, moved: int) -> None:
+        self._idle_rounds = 0 if moved else self._idle_rounds + 1
         if moved == BATCH:
             return
         self._publisher.connect()

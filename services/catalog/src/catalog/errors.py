@@ -40,6 +40,13 @@ class PriceChanged(Problem):
     detail = "A price is not what the order expects; nothing was taken."
 
 
+class OrderTooLarge(Problem):
+    """Every line would fit, but no column holds their total."""
+
+    status = 422
+    detail = "The total of this order is too large; nothing was taken."
+
+
 class ReservationReleased(Problem):
     """The order was rejected or cancelled before its stock was reserved."""
 
@@ -58,7 +65,8 @@ class ReservationMissing(Exception):
 
 
 REFUSALS: dict[str, type[Problem]] = {
-    refusal.code: refusal for refusal in (InsufficientStock, PriceChanged, ProductNotFound)
+    refusal.code: refusal
+    for refusal in (InsufficientStock, OrderTooLarge, PriceChanged, ProductNotFound)
 }
 """Refusals of a reservation: stored, and given again to whoever repeats the command."""
 

@@ -16,6 +16,7 @@ from catalog.commands.reservations import (
 )
 from catalog.errors import (
     InsufficientStock,
+    OrderTooLarge,
     PriceChanged,
     ProductNotFound,
     ReservationConflict,
@@ -163,6 +164,15 @@ def test_a_price_that_the_order_does_not_expect_takes_nothing(database, sell):
     assert by_total.members["total"] == "25.00"
     assert right["total"] == 2500
     assert stock_of(database, lamp) == (9, 2)
+
+
+def test_a_total_that_no_column_holds_is_refused(database, sell):
+    lamp = sell("Diamond", price=10**12, quantity=2**31 - 1)
+
+    refusal = database.run(reserve_stock, order_id=uuid4(), wish=wish({lamp.id: 2**31 - 1}))
+
+    assert isinstance(refusal, OrderTooLarge)
+    assert stock_of(database, lamp) == (2**31 - 1, 0)
 
 
 def test_selling_takes_the_units_off_the_shelf_once(database, sell):

@@ -35,7 +35,7 @@ class Config(ServiceSettings):
     ses_endpoint_url: str | None = None
     mail_gather_seconds: float = Field(default=1.0, ge=0, le=60)
     mail_per_second: float = Field(default=10.0, gt=0, le=10_000)
-    mail_burst: int = Field(default=30, ge=1, le=1000)
+    mail_burst: int = Field(default=120, ge=1, le=1000)
     mail_lease_seconds: int = Field(default=60, ge=1, le=3600)
     mail_keep_days: int = Field(default=90, ge=1)
 

@@ -23,8 +23,8 @@ from orders.commands.orders import (
     take_over_lapsed,
 )
 from orders.config import Config
-from orders.errors import OrderTooLarge, Refused, ReservationImpossible
-from orders.models import MOST_MINOR, Attempt, Order, OrderItem
+from orders.errors import Refused, ReservationImpossible
+from orders.models import Attempt, Order, OrderItem
 
 log = get_logger(__name__)
 
@@ -127,8 +127,6 @@ class Checkout:
                 expected_total=attempt.expected_total,
                 currency=self._currency,
             )
-            if reservation.total > MOST_MINOR:
-                raise OrderTooLarge
         except Refused as refusal:
             return self._refuse(attempt, refusal)
         return self._confirm(attempt, reservation)
@@ -143,14 +141,9 @@ class Checkout:
 
     def _refuse(self, attempt: Attempt, refusal: Refused) -> Placement:
         answer = answers.of_refusal(refusal)
-        done = self._database.run(
-            refuse_order,
-            attempt=attempt,
-            reason=refusal.code,
-            answer=answer,
-            holds_stock=isinstance(refusal, OrderTooLarge),
-        )
-        if not done:
+        if not self._database.run(
+            refuse_order, attempt=attempt, reason=refusal.code, answer=answer
+        ):
             return self._became(attempt)
         log.info("order_refused", order_id=str(attempt.order_id), reason=refusal.code)
         return Placement(answer=answer, is_replay=False)

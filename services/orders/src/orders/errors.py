@@ -64,6 +64,7 @@ class ReservationImpossible(Unavailable):
 
 
 REFUSALS: dict[str, type[Refused]] = {
-    refusal.code: refusal for refusal in (InsufficientStock, PriceChanged, ProductNotFound)
+    refusal.code: refusal
+    for refusal in (InsufficientStock, OrderTooLarge, PriceChanged, ProductNotFound)
 }
 """Catalog's refusals that are the customer's to know, by their code."""

@@ -20,7 +20,6 @@ from orders.errors import NotCancellable
 
 MOST_LINES = 100
 MOST_UNITS = 1_000_000
-MOST_MINOR = 2**63 - 1
 NOBODY = 0
 """The customer of an order that we never knew: see ``tell_outcome``."""
 

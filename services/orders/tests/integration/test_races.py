@@ -297,7 +297,6 @@ def test_an_answer_is_stored_only_with_the_settlement(database, pending, ledger)
         attempt=attempt,
         reason="insufficient_stock",
         answer=late,
-        holds_stock=False,
     )
 
     assert not won

@@ -129,8 +129,9 @@ class Publisher:
         if connection is None:
             return
         if connection.is_open:
-            connection.close()
             # The loop must run for the closing handshake; its end or one second stops it.
+            connection.add_on_close_callback(lambda *_: connection.ioloop.stop())
+            connection.close()
             handle = connection.ioloop.call_later(1, connection.ioloop.stop)
             connection.ioloop.start()
             connection.ioloop.remove_timeout(handle)

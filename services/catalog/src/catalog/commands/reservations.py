@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from catalog.commands.stock import products_by_id, put_on_shelf, warn_if_low
 from catalog.errors import (
     InsufficientStock,
+    OrderTooLarge,
     PriceChanged,
     ProductNotFound,
     ReservationConflict,
@@ -31,6 +32,8 @@ from common.money import to_text
 from common.problems import Problem
 
 log = get_logger(__name__)
+
+LARGEST_TOTAL = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,6 +190,8 @@ def _price_refusal(wish: Wish, products: dict[int, Product]) -> Problem | None:
     if others:
         return PriceChanged(items=others)
     total = _total(wish, products)
+    if total > LARGEST_TOTAL:
+        return OrderTooLarge()
     if wish.total is not None and wish.total != total:
         return PriceChanged(expected_total=to_text(wish.total), total=to_text(total))
     return None

@@ -126,19 +126,14 @@ def confirm_order(session: Session, *, attempt: Attempt, order: Order, answer: A
     return True
 
 
-def refuse_order(
-    session: Session, *, attempt: Attempt, reason: str, answer: Answer, holds_stock: bool
-) -> bool:
-    """The order will not stand, and the refusal is the key's answer. Returns False as above.
+def refuse_order(session: Session, *, attempt: Attempt, reason: str, answer: Answer) -> bool:
+    """Catalog refused: the order will not stand, and the refusal is the key's answer.
 
-    Args:
-        holds_stock: Catalog did reserve, so it must be told. Of its own refusals it knows.
+    Nobody is told: catalog holds nothing, and knows. Returns False as above.
     """
     if not _settle(session, attempt, status="rejected", reason=reason):
         return False
     _end(session, attempt, answer, taken={})
-    if holds_stock:
-        _tell_rejected(session, attempt.order_id, reason)
     return True
 
 
