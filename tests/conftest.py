@@ -20,7 +20,7 @@ def stack() -> Iterator[Stack]:
     """Every process of the product, on ports of its own, beside any other stack."""
     # A short path: the sockets below it may have no more than 107 characters.
     directory = Path(tempfile.mkdtemp(prefix="souk-")) / "run"
-    stack = Stack(directory, Ports.free(), ROOT / "gateway")
+    stack = Stack(directory, Ports.free(), ROOT / "gateway", web_workers=2)
     try:
         stack.up()
         yield stack

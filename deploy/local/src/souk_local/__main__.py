@@ -49,10 +49,19 @@ class _ClearErrors(click.Group):
     default=REPOSITORY / ".run",
     help="Where the stack keeps everything; .run in the repository unless told otherwise.",
 )
+@click.option(
+    "--web-workers",
+    type=click.IntRange(1, 16),
+    envvar="WEB_WORKERS",
+    default=1,
+    help="Web processes of catalog and of orders.",
+)
 @click.pass_context
-def main(context: click.Context, run_directory: Path) -> None:
+def main(context: click.Context, run_directory: Path, web_workers: int) -> None:
     """Souk's whole stack on this machine, without containers."""
-    context.obj = Stack(run_directory.resolve(), Ports.default(), REPOSITORY / "gateway")
+    context.obj = Stack(
+        run_directory.resolve(), Ports.default(), REPOSITORY / "gateway", web_workers=web_workers
+    )
 
 
 @main.command()

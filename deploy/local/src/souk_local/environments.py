@@ -14,7 +14,8 @@ ADMIN_USERNAME = "admin"
 ADMIN_EMAIL = "admin@souk.example"
 TOKEN_NAMES = {"TOKEN_ISSUER": "souk", "TOKEN_AUDIENCE": "souk"}
 RATE_LIMIT_FACTOR = "1000"
-WEB_WORKERS = {"catalog": "2", "orders": "2"}
+SCALED = {"catalog", "orders"}
+"""The services that a flash sale meets; the others answer from one web process."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Environments:
     ports: Ports
     keyring: Keyring
     gateway: Path
+    web_workers: int = 1
 
     @cached_property
     def mariadb(self) -> MariaDB:
@@ -87,7 +89,7 @@ class Environments:
             "REDIS_URL": self.redis.url,
             "HTTP_HOST": LOOPBACK,
             "HTTP_PORT": str(self._port(service)),
-            "WEB_WORKERS": WEB_WORKERS.get(service, "1"),
+            "WEB_WORKERS": str(self.web_workers if service in SCALED else 1),
             "WEB_THREADS": "8",
             "JWKS_URL": f"{self._url('auth')}/.well-known/jwks.json",
             "AUTH_URL": self._url("auth"),

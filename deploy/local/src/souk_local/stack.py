@@ -36,12 +36,14 @@ class Stack:
 
     Args:
         gateway: the repository's gateway folder, with the nginx template.
+        web_workers: web processes of catalog and of orders; each takes about 80 MB.
     """
 
     directory: Path
     ports: Ports
     gateway: Path
     terminal: Terminal = field(default_factory=Terminal)
+    web_workers: int = 1
 
     @cached_property
     def supervisor(self) -> Supervisor:
@@ -54,7 +56,9 @@ class Stack:
 
     @cached_property
     def environments(self) -> Environments:
-        return Environments(self.directory, self.ports, self.keyring, self.gateway)
+        return Environments(
+            self.directory, self.ports, self.keyring, self.gateway, self.web_workers
+        )
 
     def up(self) -> None:
         """Bring the stack up, or find it up; safe to repeat and to interrupt.

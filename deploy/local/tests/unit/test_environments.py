@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,9 @@ def test_the_shipper_gets_no_database(environments):
     assert shipper["VIEW_LOG"] == str(environments.nginx.view_log)
 
 
-def test_catalog_and_orders_have_two_web_workers(environments):
-    workers = {service: environments.service(service)["WEB_WORKERS"] for service in SERVICES}
+def test_web_workers_are_for_catalog_and_orders(environments):
+    scaled = replace(environments, web_workers=2)
+    workers = {service: scaled.service(service)["WEB_WORKERS"] for service in SERVICES}
     assert workers == {
         "auth": "1",
         "catalog": "2",

@@ -5,7 +5,6 @@ import sys
 
 import click
 
-from auth.app import accounts_of
 from auth.config import AdminConfig, Config
 from auth.worker import main
 from common.access import connect_redis
@@ -19,6 +18,8 @@ cli = service_roles("auth", Config, main)
 
 @cli.command(help="Make ADMIN_USERNAME an admin; whoever exists keeps password and address.")
 def create_admin() -> None:
+    from auth.app import accounts_of  # noqa: PLC0415 - workers need neither HTTP nor hashing
+
     config = AdminConfig.load()
     configure_logs("auth", config.log_level)
     redis = connect_redis(config.redis_url.get_secret_value())
