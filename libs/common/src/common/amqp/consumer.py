@@ -63,13 +63,12 @@ class Consumer:
             properties: BasicProperties,
             body: bytes,
         ) -> None:
-            attempt = int((properties.headers or {}).get(ATTEMPT_HEADER, 1))
             self._arrived.append(
                 Delivery(
                     queue=queue,
                     tag=method.delivery_tag,
                     body=body,
-                    attempt=attempt,
+                    attempt=_attempt_of(properties),
                     properties=properties,
                 )
             )
@@ -134,3 +133,12 @@ class Consumer:
                 self._connection.close()
         except BROKER_ERRORS:
             return
+
+
+def _attempt_of(properties: BasicProperties) -> int:
+    """The attempt that its headers tell; a message whose counter is none of ours is at its first.
+
+    It must not raise: in the receiving callback that would end the worker, and the next one too.
+    """
+    attempt = (properties.headers or {}).get(ATTEMPT_HEADER)
+    return attempt if isinstance(attempt, int) and attempt > 0 else 1
