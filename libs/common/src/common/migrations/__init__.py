@@ -48,6 +48,8 @@ def migrate_to_head(url: str, versions: Path) -> bool:
             if not connection.execute(text("SELECT GET_LOCK(:name, :wait)"), name).scalar():
                 raise MigrationBusy(str(engine.url.database))
             try:
+                if is_at_head(connection, versions):  # somebody else worked while we waited
+                    return False
                 connection.commit()
                 command.upgrade(alembic_config(versions, connection), "head")
                 connection.commit()
