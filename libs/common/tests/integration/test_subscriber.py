@@ -8,14 +8,15 @@ import pytest
 from pika import BasicProperties
 from sqlalchemy import text
 
-from common import inbox, subscriber
-from common.amqp import Topology, TopologyConflict
+from common import inbox, outbox, subscriber
+from common.amqp import Publisher, Topology, TopologyConflict
 from common.amqp.consumer import REASON_HEADER, Consumer
 from common.amqp.topology import EVENTS_EXCHANGE
 from common.context import current_trace
 from common.contracts import OrderPlaced, OrderRejected
 from common.db import Database
 from common.problems import Unavailable
+from common.relay import Relay
 from common.subscriber import MOST_ATTEMPTS, Subscriber
 from common.testing import eventually
 
@@ -115,6 +116,25 @@ def test_two_subscribers_at_once_do_each_event_once(shop, handling, publish, eve
         eventually(lambda: shop.value("rejected-last") == 1)
 
     assert shop.value("order-1") == 120
+
+
+def test_from_outbox_to_effect_with_two_relays_and_two_subscribers_counts_each_event_once(
+    shop, handling, amqp_url, events, in_thread
+):
+    told = [events.placed("order-1") for _ in range(300)]
+    shop.database.run(lambda session: outbox.append_all(session, told))
+    relays = [Relay(shop.database, Publisher(amqp_url, "relay")) for _ in range(2)]
+
+    with (
+        in_thread(relays[0].run) as failures,
+        in_thread(relays[1].run),
+        in_thread(handling.subscriber().run),
+        in_thread(handling.subscriber().run),
+    ):
+        eventually(lambda: shop.value("order-1") == 300, seconds=20)
+        eventually(lambda: shop.count("outbox_messages") == 0)
+
+    assert (shop.value("order-1"), shop.count("inbox_messages"), failures) == (300, 300, [])
 
 
 def test_an_effect_happens_in_the_name_of_its_event(handling, publish, events, in_thread):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Good tokens pass; a corpus of bad ones does not, and none of them makes anything but a refusal."""
+"""Good tokens pass; a corpus of bad ones does not, and each of them makes a plain refusal."""
 
 import base64
 import hashlib
@@ -80,8 +80,7 @@ def by_other_key(key, algorithm):
 def headed(header):
     """A well signed token with a header of our making."""
     _, claims, _ = parts_of(FACTORY.token())
-    made = jwt.encode(claims, FACTORY.private_key, algorithm="ES256", headers=header)
-    return made
+    return jwt.encode(claims, FACTORY.private_key, algorithm="ES256", headers=header)
 
 
 def flipped(part, place):
