@@ -173,7 +173,7 @@ def environment(servers, new_schema, service_key):
     }
 
 
-def test_the_web_role_migrates_nothing_answers_and_leaves_without_a_trace(environment, tmp_path):
+def test_the_web_role_answers_and_leaves_nothing_behind(environment, tmp_path):
     with process("-m", "catalog", "migrate", **environment) as migrating:
         output, _ = migrating.communicate(timeout=60)
         assert migrating.returncode == 0, output

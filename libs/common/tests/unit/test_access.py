@@ -2,6 +2,7 @@
 """Who may call: marks on routes, and whether a token that verifies is still good."""
 
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -18,6 +19,7 @@ from common.tokens import Identity, KeySet, ServiceTokens, Verifier
 
 SERVICE_KEY = "0123456789abcdefghijklmnopqrstuvwxyz"
 FACTORY = TokenFactory(SERVICE_KEY)
+GOOD = FACTORY.token(exp=int(time.time()) + 86_400)
 
 
 class FakeRedis:
@@ -244,13 +246,13 @@ def code(response):
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Authorization": f"Bearer {FACTORY.token()}"},
-        {"Authorization": f"bearer {FACTORY.token()}"},
-        {"Authorization": f"  Bearer   {FACTORY.token()} "},
-        {"Authorization": FACTORY.token()},
-        {"Autorization": FACTORY.token()},
-        {"Autorization": f"Bearer {FACTORY.token()}"},
-        {"Authorization": FACTORY.token(), "Autorization": "nonsense"},
+        {"Authorization": f"Bearer {GOOD}"},
+        {"Authorization": f"bearer {GOOD}"},
+        {"Authorization": f"  Bearer   {GOOD} "},
+        {"Authorization": GOOD},
+        {"Autorization": GOOD},
+        {"Autorization": f"Bearer {GOOD}"},
+        {"Authorization": GOOD, "Autorization": "nonsense"},
     ],
 )
 def test_a_token_is_found_however_the_seeds_send_it(client, headers):
