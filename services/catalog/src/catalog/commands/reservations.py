@@ -78,9 +78,13 @@ def reserve_stock(session: Session, *, order_id: UUID, wish: Wish) -> dict[str, 
     known = session.get(Reservation, order_id)
     if known is not None:
         return _stored_answer(known, wish)
-    stock = lock_stock(session, wish.lines)
     products = products_by_id(session, sorted(wish.lines))
-    refusal = _refusal(wish, products, stock)
+    # Looked at first, then locked and looked at again: who comes for what is sold out waits for
+    # nobody, and a refusal is as true at the moment of the look as it would be under the lock.
+    refusal = _refusal(wish, products)
+    if refusal is None:
+        stock = lock_stock(session, wish.lines)
+        refusal = _refusal(wish, products)
     if refusal is not None:
         _store(session, order_id, wish, "refused", _stored_refusal(refusal))
         return refusal
@@ -163,14 +167,14 @@ def _stored_answer(known: Reservation, wish: Wish) -> dict[str, Any] | Problem:
     return refusal_from(answer) if known.status == "refused" else answer
 
 
-def _refusal(wish: Wish, products: dict[int, Product], stock: dict[int, Stock]) -> Problem | None:
+def _refusal(wish: Wish, products: dict[int, Product]) -> Problem | None:
     missing = sorted(wish.lines.keys() - products.keys())
     if missing:
         return ProductNotFound(items=[{"product_id": product_id} for product_id in missing])
     short = [
-        {"product_id": product_id, "requested": units, "available": stock[product_id].available}
+        {"product_id": product_id, "requested": units, "available": available}
         for product_id, units in sorted(wish.lines.items())
-        if units > stock[product_id].available
+        if units > (available := products[product_id].stock.available)
     ]
     if short:
         return InsufficientStock(items=short)

@@ -4,7 +4,7 @@
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, contains_eager
 
 from catalog import events
 from catalog.errors import ProductNotFound
@@ -90,6 +90,11 @@ def warn_if_low(
 
 
 def products_by_id(session: Session, product_ids: list[int]) -> dict[int, Product]:
-    """The listed ones of these products."""
-    query = select(Product).where(Product.id.in_(product_ids), Product.is_listed)
+    """The listed ones of these products, with their stock as it was a moment ago."""
+    query = (
+        select(Product)
+        .join(Product.stock)
+        .options(contains_eager(Product.stock))
+        .where(Product.id.in_(product_ids), Product.is_listed)
+    )
     return {product.id: product for product in session.scalars(query)}
