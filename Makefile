@@ -34,9 +34,10 @@ setup: ## Make .venv from the hashed locks; done by the others when needed
 test: setup ## Run all tests; ARGS="-k stock" and the like go to pytest
 	@$(PYTHON) -m pytest $(ARGS)
 
-lint: setup ## Check style and the rules of the architecture
+lint: setup types ## Check style, types and who may import whom
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+	.venv/bin/lint-imports
 
 fmt: setup ## Put the code into its form
 	$(PYTHON) -m ruff format .
