@@ -13,6 +13,9 @@ from typing import Self
 from urllib.parse import urlsplit
 
 
+MOST_TRIES = 20
+
+
 @dataclass(frozen=True)
 class Attempt:
     """What became of one order."""
@@ -51,9 +54,13 @@ def _order(connection: http.client.HTTPConnection, token: str, product_id: int) 
         "Content-Type": "application/json",
         "Idempotency-Key": secrets.token_hex(12),
     }
-    connection.request("POST", "/v1/orders", body, headers)
-    response = connection.getresponse()
-    answer = json.loads(response.read())
+    for _ in range(MOST_TRIES):
+        connection.request("POST", "/v1/orders", body, headers)
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+        # No order was made, says a 503: a client asks again, with the same key.
+        if response.status != 503:
+            break
     return Attempt(response.status, answer.get("code", ""), answer.get("id"))
 
 
