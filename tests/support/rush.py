@@ -12,7 +12,6 @@ from threading import Barrier, Event, Thread
 from typing import Self
 from urllib.parse import urlsplit
 
-
 MOST_TRIES = 20
 
 
