@@ -78,7 +78,7 @@ def schema_url(new_schema):
 
 @pytest.fixture
 def database(schema_url, clean):
-    made = Database(schema_url, pool_size=8, lock_wait=1)
+    made = Database(schema_url, pool_size=8)
     clean(made)
     yield made
     made.dispose()

@@ -27,6 +27,14 @@ def ab(shop):
     return shop
 
 
+@pytest.fixture
+def impatient(schema_url):
+    """The same schema through connections that wait for a row for one second only."""
+    made = Database(schema_url, lock_wait=1)
+    yield made
+    made.dispose()
+
+
 def crossing(shop, barrier, attempts):
     """A command that locks two rows in an order of its own, after both hold their first."""
 
@@ -74,7 +82,7 @@ def test_the_same_deadlock_without_a_second_attempt_is_an_error(ab, monkeypatch)
     assert (ab.value("a"), ab.value("b")) == (11, 11)
 
 
-def test_a_lock_that_comes_free_late_is_waited_for_again(ab):
+def test_a_lock_that_comes_free_late_is_waited_for_again(ab, impatient):
     """InnoDB undoes only the statement (1205); the whole command must be undone and run again."""
     attempts, held = [], threading.Event()
 
@@ -86,7 +94,7 @@ def test_a_lock_that_comes_free_late_is_waited_for_again(ab):
 
     with ab.database.sessions() as holder:
         ab.add(holder, "a")
-        thread = threading.Thread(target=ab.database.run, args=(first_b_then_a,))
+        thread = threading.Thread(target=impatient.run, args=(first_b_then_a,))
         thread.start()
         assert held.wait(5)
         eventually(lambda: len(attempts) >= 2)
@@ -98,13 +106,13 @@ def test_a_lock_that_comes_free_late_is_waited_for_again(ab):
     assert len(attempts) >= 2
 
 
-def test_a_lock_that_never_comes_free_ends_in_unavailable(ab, monkeypatch):
+def test_a_lock_that_never_comes_free_ends_in_unavailable(ab, impatient, monkeypatch):
     monkeypatch.setattr(db, "ATTEMPTS", 2)
     with ab.database.sessions() as holder:
         ab.add(holder, "a")
 
         with pytest.raises(Unavailable) as caught:
-            ab.database.run(ab.add, "a")
+            impatient.run(ab.add, "a")
 
     assert error_number(caught.value.__cause__) == 1205
 
