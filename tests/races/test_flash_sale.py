@@ -50,7 +50,7 @@ def database(stack) -> Iterator[pymysql.cursors.Cursor]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_twenty_thousand_attempts_on_a_thousand_units_sell_a_thousand(shop, stack, buyers):
     admin = shop.admin()
     product = shop.product(admin, "Flash lamp", quantity=UNITS)

@@ -11,7 +11,13 @@ from pybreaker import CircuitBreaker, CircuitBreakerError
 from redis import Redis, RedisError
 
 from common.context import set_actor
-from common.problems import Forbidden, TokenInvalid, TokenMissing, Unauthenticated
+from common.problems import (
+    Forbidden,
+    TokenInvalid,
+    TokenMissing,
+    Unauthenticated,
+    Unavailable,
+)
 from common.tokens import Identity, ServiceTokens, Verifier
 
 P = ParamSpec("P")
@@ -94,10 +100,14 @@ class Guard:
         self._service_tokens = service_tokens
 
     def visitor(self) -> Identity | None:
-        """The signed-in user, or None for a request without a usable token."""
+        """The signed-in user, or None for a request without a usable token.
+
+        Where nobody can tell whether a token holds, its bearer is a stranger: a public page must
+        not go down with auth.
+        """
         try:
             return self.user()
-        except Unauthenticated:
+        except (Unauthenticated, Unavailable):
             return None
 
     def user(self) -> Identity:

@@ -37,6 +37,7 @@ log = get_logger(__name__)
 
 REQUEST_ID = re.compile(r"[0-9a-f]{32}")
 MOST_BYTES = 1024 * 1024
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 QUIET_ROUTES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
@@ -176,7 +177,9 @@ def _trace_requests(app: Flask) -> None:
         seconds = time.perf_counter() - g.began
         response.headers["X-Request-Id"] = current_trace().correlation_id
         route = request.url_rule.rule if request.url_rule else "none"
-        REQUESTS.labels(request.method, route, response.status_code).observe(seconds)
+        # A client may invent methods without end; a metric may not have labels without end.
+        method = request.method if request.method in METHODS else "other"
+        REQUESTS.labels(method, route, response.status_code).observe(seconds)
         if route not in QUIET_ROUTES:
             log.info(
                 "request",

@@ -86,7 +86,12 @@ class Client:
         if self._tokens is not None:
             headers["Authorization"] = f"Bearer {self._tokens.issue()}"
         response = self._session.request(
-            method, self._base_url + path, data=body, headers=headers, timeout=self._timeout
+            method,
+            self._base_url + path,
+            data=body,
+            headers=headers,
+            timeout=self._timeout,
+            allow_redirects=False,
         )
         if response.status_code >= requests.codes.server_error:
             response.raise_for_status()

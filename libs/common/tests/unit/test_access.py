@@ -310,6 +310,15 @@ def test_a_public_page_takes_a_dead_token_for_none(client, auth):
     assert client.get("/public", headers=FACTORY.bearer()).get_json() is None
 
 
+def test_a_public_page_stays_up_when_nobody_can_tell_whether_a_token_holds(client, auth):
+    auth.away = True
+
+    answer = client.get("/public", headers=FACTORY.bearer())
+
+    assert (answer.status_code, answer.get_json()) == (200, None)
+    assert client.get("/mine", headers=FACTORY.bearer()).status_code == 503
+
+
 def test_another_service_may_call_what_is_internal_in_a_users_name(client):
     headers = FACTORY.service_bearer("orders")
 
