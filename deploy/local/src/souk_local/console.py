@@ -50,9 +50,10 @@ class Terminal:
         table.add_column("state")
         for number in ("pid", "uptime", "memory"):
             table.add_column(number, justify="right")
-        total = 0
+        total = services = 0
         for line in lines:
             total += line.memory_bytes
+            services += line.memory_bytes if line.name.endswith(("-web", "-worker")) else 0
             colour = "green" if line.state == "RUNNING" else "red"
             table.add_row(
                 line.name,
@@ -62,7 +63,8 @@ class Terminal:
                 megabytes(line.memory_bytes),
             )
         table.add_section()
-        table.add_row("all", "", "", "", megabytes(total))
+        table.add_row("the five services", "", "", "", megabytes(services))
+        table.add_row("everything", "", "", "", megabytes(total))
         self.console.print(table)
 
 
