@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import jwt
 from jwt import PyJWK, PyJWKSet
@@ -18,6 +18,8 @@ from common.problems import TokenExpired, TokenInvalid, Unavailable
 
 ALGORITHM = "ES256"
 REQUIRED = ["iss", "aud", "sub", "iat", "nbf", "exp", "jti"]
+Role = Literal["admin", "user", "analyst"]
+ROLES = frozenset(get_args(Role))
 FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 """Three parts without padding: a token has one spelling only."""
 KEYS_FRESH_SECONDS = 60
@@ -152,7 +154,7 @@ class _Claims(BaseModel):
 
     sub: str = Field(pattern=r"^[1-9][0-9]{0,18}$")
     name: str = Field(min_length=1)
-    role: Literal["admin", "user", "analyst"]
+    role: Role
     typ: Literal["access"]
     epoch: int = Field(ge=0)
     iat: int
