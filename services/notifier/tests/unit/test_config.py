@@ -32,7 +32,7 @@ def no_environment(monkeypatch):
     ],
 )
 def test_these_settings_are_good(change):
-    assert Config(**(GOOD | change)).mail_burst == 30
+    assert Config(**(GOOD | change)).mail_burst == 120
 
 
 @pytest.mark.parametrize(
