@@ -47,9 +47,9 @@ def docker_answers() -> bool:
 @contextmanager
 def containers() -> Iterator[Servers]:
     """Servers in containers, of the versions that production has."""
-    from testcontainers.mysql import MySqlContainer  # noqa: PLC0415
-    from testcontainers.rabbitmq import RabbitMqContainer  # noqa: PLC0415
-    from testcontainers.redis import RedisContainer  # noqa: PLC0415
+    from testcontainers.community.mysql import MySqlContainer  # noqa: PLC0415
+    from testcontainers.community.rabbitmq import RabbitMqContainer  # noqa: PLC0415
+    from testcontainers.community.redis import RedisContainer  # noqa: PLC0415
 
     mysql = MySqlContainer(
         MYSQL_IMAGE, username="root", root_password=PASSWORD, password=PASSWORD, dbname="souk"
