@@ -7,7 +7,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, NullPool, create_engine, text
 
 LOCK_SECONDS = 60
 HERE = Path(__file__).parent
@@ -39,7 +39,7 @@ def migrate_to_head(url: str, versions: Path) -> bool:
     Raises:
         MigrationBusy: The lock did not come free in a minute.
     """
-    engine = create_engine(url, isolation_level="READ COMMITTED")
+    engine = create_engine(url, isolation_level="READ COMMITTED", poolclass=NullPool)
     try:
         with engine.connect() as connection:
             if is_at_head(connection, versions):
@@ -47,14 +47,13 @@ def migrate_to_head(url: str, versions: Path) -> bool:
             name = {"name": f"souk-migrate-{engine.url.database}", "wait": LOCK_SECONDS}
             if not connection.execute(text("SELECT GET_LOCK(:name, :wait)"), name).scalar():
                 raise MigrationBusy(str(engine.url.database))
-            try:
-                if is_at_head(connection, versions):  # somebody else worked while we waited
-                    return False
-                connection.commit()
-                command.upgrade(alembic_config(versions, connection), "head")
-                connection.commit()
-            finally:
-                connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name["name"]})
+            # The lock ends with its connection. Releasing it here would, after a lost connection,
+            # fail in its turn and hide what really happened.
+            if is_at_head(connection, versions):  # somebody else worked while we waited
+                return False
+            connection.commit()
+            command.upgrade(alembic_config(versions, connection), "head")
+            connection.commit()
             return True
     finally:
         engine.dispose()
