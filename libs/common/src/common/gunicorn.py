@@ -20,6 +20,8 @@ control_socket_disable = True
 
 
 def child_exit(_server: Any, worker: Any) -> None:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return
     from prometheus_client import multiprocess  # noqa: PLC0415 - the master stays small
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
