@@ -27,8 +27,13 @@ def alembic_config(versions: Path, connection: Connection | None = None) -> Conf
 
 
 def is_at_head(connection: Connection, versions: Path) -> bool:
-    heads = ScriptDirectory.from_config(alembic_config(versions)).get_heads()
-    return set(MigrationContext.configure(connection).get_current_heads()) == set(heads)
+    """Whether no step is missing. Ends the connection's transaction."""
+    wanted = ScriptDirectory.from_config(alembic_config(versions)).get_heads()
+    found = MigrationContext.configure(connection).get_current_heads()
+    # MySQL keeps a metadata lock on a table that a transaction looked for, even one that is not
+    # there yet: whoever waits for the named lock below would keep its holder from creating it.
+    connection.rollback()
+    return set(found) == set(wanted)
 
 
 def migrate_to_head(url: str, versions: Path) -> bool:
@@ -51,7 +56,6 @@ def migrate_to_head(url: str, versions: Path) -> bool:
             # fail in its turn and hide what really happened.
             if is_at_head(connection, versions):  # somebody else worked while we waited
                 return False
-            connection.commit()
             command.upgrade(alembic_config(versions, connection), "head")
             connection.commit()
             return True
