@@ -15,7 +15,7 @@ from common.db import Database
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
 from common.settings import ServiceSettings
-from common.testing.servers import Servers, containers, docker_answers, private
+from common.testing.servers import Servers, containers, docker_answers, own, private
 from common.testing.tokens import TokenFactory
 
 S = TypeVar("S", bound=ServiceSettings)
@@ -26,7 +26,9 @@ DatabaseFactory = Callable[[str], Database]
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Real servers, started when the first test asks for one."""
-    if docker_answers():
+    if mine := own():
+        yield mine
+    elif docker_answers():
         with containers() as found:
             yield found
     else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real servers for tests: containers where Docker answers, private local ones otherwise."""
+"""Real servers for tests: yours, or containers where Docker answers, or private local ones."""
 
 import os
 import socket
@@ -27,6 +27,21 @@ class Servers:
     database_url: str
     amqp_url: str
     redis_url: str
+
+
+def own() -> Servers | None:
+    """The servers that ``SOUK_TEST_DATABASE_URL`` and its two neighbours name, if they do.
+
+    Any servers will do for which the users there may do everything. Test runs that share a broker
+    need a virtual host each, and those that share a Redis a number each.
+    """
+    if "SOUK_TEST_DATABASE_URL" not in os.environ:
+        return None
+    return Servers(
+        database_url=os.environ["SOUK_TEST_DATABASE_URL"],
+        amqp_url=os.environ["SOUK_TEST_AMQP_URL"],
+        redis_url=os.environ["SOUK_TEST_REDIS_URL"],
+    )
 
 
 def docker_answers() -> bool:
