@@ -260,7 +260,7 @@ class Wire:
 def wire(amqp_url):
     there = URLParameters(amqp_url)
     made = Wire(there.host, there.port)
-    made.url = amqp_url.replace(f":{there.port}/", f":{made.port}/")
+    made.url = amqp_url.replace(f"{there.host}:{there.port}/", f"127.0.0.1:{made.port}/")
     yield made
     made.close()
 
