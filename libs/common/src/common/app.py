@@ -3,6 +3,7 @@
 
 import re
 import time
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -31,6 +32,7 @@ from common.problems import (
 )
 from common.refusals import problem_of, response_to
 from common.settings import ServiceSettings
+from common.spec import describe
 from common.tokens import KeySet, ServiceTokens, Verifier
 
 log = get_logger(__name__)
@@ -92,8 +94,13 @@ def create_service(
         static_folder=None,  # type: ignore[arg-type]
     )
     app.config.update(
-        OPENAPI_VERSION="3.1.0", MAX_CONTENT_LENGTH=MOST_BYTES, VALIDATION_ERROR_STATUS_CODE=422
+        OPENAPI_VERSION="3.1.0",
+        AUTO_404_RESPONSE=False,
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        MAX_CONTENT_LENGTH=MOST_BYTES,
+        VALIDATION_ERROR_STATUS_CODE=422,
     )
+    app.spec_processor(partial(describe, app))
     # One address, one answer: a slash too many or too few is never a redirect.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False

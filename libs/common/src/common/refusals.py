@@ -9,12 +9,24 @@ from werkzeug.exceptions import HTTPException
 
 from common.events import snake_case
 from common.logs import get_logger
-from common.problems import Problem
+from common.problems import Problem, Unavailable
+from common.seeds import SEED_PATH, mithril
 
 log = get_logger(__name__)
 
 
+class BadGateway(Problem):
+    """What ``Unavailable`` is called on the seed surfaces."""
+
+    status = 502
+
+
 def response_to(problem: Problem) -> Response:
+    """A refusal in the words of the surface that was called."""
+    if isinstance(problem, Unavailable) and SEED_PATH.match(request.path):
+        problem = BadGateway(problem.detail, headers=problem.headers, **problem.members)
+    if mithril.PATH.match(request.path):
+        return mithril.refusal(problem)
     body = orjson.dumps(problem.document(instance=request.path))
     return Response(body, problem.status, problem.headers, content_type="application/problem+json")
 
