@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text
-from sqlalchemy.dialects.mysql import CHAR, MEDIUMTEXT, VARCHAR
+from sqlalchemy.dialects.mysql import BINARY, CHAR, MEDIUMBLOB, MEDIUMTEXT, VARCHAR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from catalog.errors import BelowReserved
@@ -156,6 +156,43 @@ class Reservation(Base):
     reserved_at: Mapped[datetime] = mapped_column(Moment)
     settled_at: Mapped[datetime | None] = mapped_column(Moment)
     asked_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class PictureContent(Base):
+    """The bytes of one or more pictures: what is uploaded twice is stored once.
+
+    The row goes with its last picture. Whoever adds or removes a picture locks it first.
+    """
+
+    __tablename__ = "picture_contents"
+
+    content_hash: Mapped[bytes] = mapped_column(BINARY(32), primary_key=True)
+    data: Mapped[bytes] = mapped_column(MEDIUMBLOB)
+
+
+class Picture(Base):
+    """A picture as its uploader put it up, without its bytes: lists read this, and only this.
+
+    The username is the one that the uploader had then. A picture of a product that was deleted, or
+    of a user who is gone, stays until it is deleted itself.
+    """
+
+    __tablename__ = "pictures"
+    __table_args__ = (
+        Index("ix_pictures_username", "username", "id"),
+        Index("ix_pictures_product", "product_id", "id"),
+        Index("ix_pictures_content", "content_hash"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
+    user_id: Mapped[int] = mapped_column(BigInteger)
+    username: Mapped[str] = mapped_column(folded(80))
+    product_id: Mapped[int | None] = mapped_column(BigInteger)
+    # The last fence: no picture without its bytes.
+    content_hash: Mapped[bytes] = mapped_column(ForeignKey("picture_contents.content_hash"))
+    media_type: Mapped[str] = mapped_column(exact(32))
+    bytes: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(Moment)
 
 
 def plain(product: Product) -> dict[str, Any]:
