@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways auth says no."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from common.problems import NotFound, Problem, Unauthenticated, Unprocessable
@@ -35,6 +36,16 @@ class WrongCurrentPassword(Unprocessable):
 
     def __init__(self) -> None:
         super().__init__(errors={"current_password": ["is not the current password"]})
+
+
+class NeverLogsIn(Unprocessable):
+    """Guests and the built-in store have no password and no role, and never get one."""
+
+    code = "invalid"
+
+    def __init__(self, fields: Iterable[str]) -> None:
+        named = {"password" if field == "password_hash" else field for field in fields}
+        super().__init__(errors={field: ["is not for one who never logs in"] for field in named})
 
 
 class TooManyFailures(Problem):

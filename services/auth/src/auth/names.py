@@ -14,6 +14,8 @@ LONGEST_USERNAME_KEY = 160
 """Normalising makes some single characters long; no name that people use doubles its length."""
 LONGEST_EMAIL = 254
 LONGEST_FULLNAME = 200
+STORE = "store"
+"""The seller of what an open store's strangers offer. Nobody else can have this name."""
 
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from auth.errors import UserNotFound
 from auth.models import User
-from auth.names import name_key
+from auth.names import STORE, name_key
 from common.db import database_clock
 
 
@@ -32,6 +32,19 @@ def user_by_id(session: Session, user_id: int) -> User:
 
 def user_by_name(session: Session, username: str) -> User | None:
     return session.scalar(select(User).where(User.username_key == name_key(username)))
+
+
+def store(session: Session) -> User:
+    """The built-in seller of an open store.
+
+    Raises:
+        UserNotFound: The store was never open, or somebody had the name before it was kept back:
+            an account with a password is a person's, and no stranger sells in a person's name.
+    """
+    user = user_by_name(session, STORE)
+    if user is None or user.password_hash is not None or user.guest:
+        raise UserNotFound
+    return user
 
 
 def user_by_login(session: Session, login: str) -> User | None:

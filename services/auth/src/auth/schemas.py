@@ -135,5 +135,14 @@ class SignedUpShown(TokensShown):
         )
 
 
+class AccountShown(Shown):
+    """As much of a user as other services may know."""
+
+    id: int
+    username: str
+    role: Role
+    guest: bool
+
+
 class EpochShown(Shown):
     epoch: int | None

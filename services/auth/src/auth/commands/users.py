@@ -8,10 +8,17 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from auth.commands.refresh import begin_family, revoke_families
-from auth.errors import EmailTaken, LastAdmin, UsernameTaken, UserNotFound, WrongCurrentPassword
+from auth.errors import (
+    EmailTaken,
+    LastAdmin,
+    NeverLogsIn,
+    UsernameTaken,
+    UserNotFound,
+    WrongCurrentPassword,
+)
 from auth.events import tell
 from auth.models import ADMIN, USER, Role, User
-from auth.names import name_key
+from auth.names import STORE, name_key
 from auth.queries import user_by_name
 from common.contracts import UserChanged, UserDeleted, UserRegistered
 
@@ -42,20 +49,40 @@ def register_user(
     Effects:
         Appends ``UserRegistered``.
     """
-    key = name_key(username)
-    _must_be_free(session, key, email)
     user = User(
         username=username,
-        username_key=key,
+        username_key=_free_name(session, username, email),
         fullname=fullname,
         role=role,
         password_hash=password_hash,
     )
     user.set_email(email)
-    session.add(user)
-    session.flush()
-    tell(session, UserRegistered, user)
-    return user
+    return _welcome(session, user)
+
+
+def register_guest(session: Session, *, username: str) -> User:
+    """Give a guest an account: without a password, so that nobody ever logs in to it.
+
+    Raises:
+        UsernameTaken: Another user has the name, but for its spelling.
+
+    Effects:
+        Appends ``UserRegistered``.
+    """
+    key = _free_name(session, username, None)
+    return _welcome(session, User(username=username, username_key=key, role=USER, guest=True))
+
+
+def ensure_store(session: Session) -> User:
+    """Make sure that the built-in seller of an open store is there.
+
+    Effects:
+        Appends ``UserRegistered`` the first time.
+    """
+    user = user_by_name(session, STORE)
+    if user is not None:
+        return user
+    return _welcome(session, User(username=STORE, username_key=STORE, role=USER))
 
 
 def change_user(
@@ -70,6 +97,7 @@ def change_user(
         UserNotFound: No such user.
         EmailTaken: Another user has the address.
         LastAdmin: Nobody else is an admin.
+        NeverLogsIn: A guest or the store would get a password or a role.
         WrongCurrentPassword: The password was changed since it was compared.
 
     Effects:
@@ -81,6 +109,7 @@ def change_user(
     user = _living(locked, user_id)
     if known_hash is not None and user.password_hash != known_hash:
         raise WrongCurrentPassword
+    _must_suit(user, changes)
     before = (user.email, user.fullname, user.role)
     if "email" in changes:
         _set_email(session, user, changes["email"])
@@ -197,7 +226,28 @@ def _must_leave_an_admin(locked: Iterable[User], leaving: User) -> None:
         raise LastAdmin
 
 
-def _must_be_free(session: Session, key: str, email: str | None) -> None:
+def _must_suit(user: User, changes: Changes) -> None:
+    # A guest with a role would count as an admin whom nobody can log in as; with a password, the
+    # cart that strangers could reach in an open store would be somebody's.
+    unfit = changes.keys() & {"role", "password_hash"}
+    if changes.get("role") == user.role:
+        unfit.remove("role")
+    if user.password_hash is None and unfit:
+        raise NeverLogsIn(unfit)
+
+
+def _welcome(session: Session, user: User) -> User:
+    session.add(user)
+    session.flush()
+    tell(session, UserRegistered, user)
+    return user
+
+
+def _free_name(session: Session, username: str, email: str | None) -> str:
+    """The key of a name that a new user may have."""
+    key = name_key(username)
+    if key == STORE:
+        raise UsernameTaken
     # One statement: between two, another sign-up of the same person could commit, and the name
     # would seem free but the address taken.
     same = [User.username_key == key]
@@ -208,6 +258,7 @@ def _must_be_free(session: Session, key: str, email: str | None) -> None:
         raise UsernameTaken
     if taken:
         raise EmailTaken
+    return key
 
 
 def _set_email(session: Session, user: User, email: str | None) -> None:
