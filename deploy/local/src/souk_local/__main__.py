@@ -56,11 +56,23 @@ class _ClearErrors(click.Group):
     default=1,
     help="Web processes of catalog and of orders.",
 )
+@click.option(
+    "--open-store",
+    is_flag=True,
+    envvar="OPEN_STORE",
+    help="Let guests of the online store buy without a token.",
+)
 @click.pass_context
-def main(context: click.Context, run_directory: Path, web_workers: int) -> None:
+def main(
+    context: click.Context, *, run_directory: Path, web_workers: int, open_store: bool
+) -> None:
     """Souk's whole stack on this machine, without containers."""
     context.obj = Stack(
-        run_directory.resolve(), Ports.default(), REPOSITORY / "gateway", web_workers=web_workers
+        run_directory.resolve(),
+        Ports.default(),
+        REPOSITORY / "gateway",
+        web_workers=web_workers,
+        open_store=open_store,
     )
 
 
@@ -75,6 +87,7 @@ def up(stack: Stack) -> None:
         f"  admin     {ADMIN_USERNAME} / {secrets.admin_password}\n"
         f"  customer  {CUSTOMER_USERNAME} / {secrets.demo_password}\n"
         f"  products  curl {url}/v1/products\n"
+        f"  API       {url}/docs\n"
         f"  mails     {stack.directory / 'mail'}\n"
         f"  logs      make logs · processes: make status · stop: make down\n"
     )

@@ -29,6 +29,7 @@ class Environments:
     keyring: Keyring
     gateway: Path
     web_workers: int = 1
+    open_store: bool = False
 
     @cached_property
     def mariadb(self) -> MariaDB:
@@ -102,6 +103,7 @@ class Environments:
             "SECRET_KEY": self.keyring.signing[service],
             "RATE_LIMIT_FACTOR": RATE_LIMIT_FACTOR,
             "CURRENCY": "USD",
+            "OPEN_STORE": str(self.open_store).lower(),
             **self._own(service),
         }
 

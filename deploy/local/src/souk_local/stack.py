@@ -37,6 +37,7 @@ class Stack:
     Args:
         gateway: the repository's gateway folder, with the nginx template.
         web_workers: web processes of catalog and of orders; each takes about 80 MB.
+        open_store: whether guests of the online store may buy without a token.
     """
 
     directory: Path
@@ -44,6 +45,7 @@ class Stack:
     gateway: Path
     terminal: Terminal = field(default_factory=Terminal)
     web_workers: int = 1
+    open_store: bool = False
 
     @cached_property
     def supervisor(self) -> Supervisor:
@@ -57,7 +59,12 @@ class Stack:
     @cached_property
     def environments(self) -> Environments:
         return Environments(
-            self.directory, self.ports, self.keyring, self.gateway, self.web_workers
+            self.directory,
+            self.ports,
+            self.keyring,
+            self.gateway,
+            web_workers=self.web_workers,
+            open_store=self.open_store,
         )
 
     def up(self) -> None:

@@ -76,3 +76,10 @@ def test_servers_show_no_secret(environments):
     assert environments.keyring.redis not in shown
     assert environments.keyring.broker["auth"] not in shown
     assert environments.keyring.view_log not in shown
+
+
+def test_the_store_is_closed_unless_the_operator_opens_it(environments):
+    opened = replace(environments, open_store=True)
+
+    assert environments.service("orders")["OPEN_STORE"] == "false"
+    assert opened.service("orders")["OPEN_STORE"] == "true"
