@@ -3,6 +3,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -32,9 +33,10 @@ class _SecretFiles(PydanticBaseSettingsSource):
     """``X_FILE`` names the file that holds ``X``, as orchestrators hand out secrets."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        del field
-        path = os.environ.get(f"{field_name.upper()}_FILE")
-        return (Path(path).read_text().strip() if path else None), field_name, False
+        for name in _names(field, field_name):
+            if path := os.environ.get(f"{name}_FILE"):
+                return Path(path).read_text().strip(), field_name, False
+        return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
         values = {}
@@ -43,6 +45,13 @@ class _SecretFiles(PydanticBaseSettingsSource):
             if value is not None:
                 values[key] = value
         return values
+
+
+def _names(field: FieldInfo, field_name: str) -> Iterable[str]:
+    """What a setting is called in the environment: our name first, then the seeds'."""
+    alias = field.validation_alias
+    others = alias.choices if isinstance(alias, AliasChoices) else [alias or field_name]
+    return dict.fromkeys(str(name).upper() for name in (field_name, *others))
 
 
 class Settings(BaseSettings):

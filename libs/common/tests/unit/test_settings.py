@@ -117,6 +117,33 @@ def test_a_secret_can_lie_in_a_file(environment, tmp_path, name):
     assert getattr(ServiceSettings.load(), name.lower()).get_secret_value() == GOOD[name]
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("DATABASE_URL", "DB_URI"), ("SECRET_KEY", "JWT_SECRET_KEY")]
+)
+def test_a_secret_can_lie_in_a_file_under_the_seeds_name(environment, tmp_path, ours, theirs):
+    values = dict(GOOD)
+    (tmp_path / "secret").write_text(values.pop(ours) + "\n")
+    environment(**values, **{f"{theirs}_FILE": str(tmp_path / "secret")})
+
+    assert getattr(ServiceSettings.load(), ours.lower()).get_secret_value() == GOOD[ours]
+
+
+def test_our_files_name_wins_over_the_seeds_and_the_environment_over_any_file(
+    environment, tmp_path
+):
+    for name in ("ours", "theirs"):
+        (tmp_path / name).write_text(f"mysql://{name}")
+    files = {
+        "DB_URI_FILE": str(tmp_path / "theirs"),
+        "DATABASE_URL_FILE": str(tmp_path / "ours"),
+    }
+    environment(**{name: value for name, value in GOOD.items() if name != "DATABASE_URL"}, **files)
+    assert ServiceSettings.load().database_url.get_secret_value() == "mysql://ours"
+
+    environment(DB_URI="mysql://environment")
+    assert ServiceSettings.load().database_url.get_secret_value() == "mysql://environment"
+
+
 def test_a_weak_secret_in_a_file_is_refused_too(environment, tmp_path):
     values = dict(GOOD)
     values.pop("SECRET_KEY")
