@@ -16,6 +16,8 @@ RFC3339 = re.compile(
 )
 FIRST_YEAR, LAST_YEAR = 1970, 9000
 
+Format = Literal["json", "ndjson", "csv"]
+
 
 def read_moment(value: Any) -> datetime:
     """Read a time as RFC 3339 writes it; more than microseconds are cut off.
@@ -55,9 +57,22 @@ class TopAsked(Range):
 
 
 class ViewsAsked(Range, Page):
+    """Which views. JSON comes in pages; the other formats hold everything, so they have no limit.
+
+    A cursor goes with all of them: a file may begin where a page ended.
+    """
+
     product: str | None = Field(default=None, min_length=1, max_length=64)
     user: int | None = Field(default=None, ge=1, le=LARGEST_ID)
-    format: Literal["json"] = "json"
+    format: Format = "json"
+
+    @property
+    def is_export(self) -> bool:
+        return self.format != "json"
+
+    @property
+    def has_limit(self) -> bool:
+        return "limit" in self.model_fields_set
 
 
 class FiguresShown(Shown):
@@ -102,5 +117,23 @@ class ViewShown(Shown):
 
 
 class ViewsShown(Shown):
+    model_config = Shown.model_config | {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "event_id": "0199d0a4-5f00-7000-8000-000000000001",
+                            "product_id": 42,
+                            "viewer_id": 7,
+                            "at": "2026-11-20T12:00:00.000Z",
+                        }
+                    ],
+                    "next_cursor": None,
+                }
+            ]
+        }
+    }
+
     items: list[ViewShown]
     next_cursor: str | None

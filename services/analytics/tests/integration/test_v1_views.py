@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
+import csv
+import io
+import json
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import text
 
-from analytics import queries
+from analytics import exports, queries
 from analytics.handlers import on_products_viewed
+from common.clock import rfc3339
+from common.problems import Unavailable
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LAMP, CHAIR = 42, 43
@@ -199,3 +204,162 @@ def test_the_address_may_hold_anything(client, analyst):
     response = client.get(f"{PATH}?{junk}", headers=analyst)
 
     assert response.status_code == 422
+
+
+@pytest.fixture
+def seller(token_factory) -> dict[str, str]:
+    return token_factory.bearer(7, role="user")
+
+
+@pytest.fixture
+def small_pages(monkeypatch) -> None:
+    monkeypatch.setattr(exports, "ROWS_AT_ONCE", 3)
+
+
+def rows_of_csv(response) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(response.text, newline="")))
+
+
+def test_a_seller_lists_the_views_of_own_products(client, seller, told):
+    response = client.get(PATH, query_string={"product": "LAMP-1"}, headers=seller)
+
+    assert listed(response) == ids(one for one in told if one[0].product_id == LAMP)
+
+
+@pytest.mark.parametrize("export", ["json", "ndjson", "csv"])
+def test_a_seller_sees_no_views_of_others_products(client, seller, told, hear, teller, export):
+    hear(teller.created(CHAIR, sku="CHAIR-1", public_id="ch41rch41rch", seller=8))
+
+    def status(**query) -> int:
+        query |= {"format": export}
+        return client.get(PATH, query_string=query, headers=seller).status_code
+
+    assert status() == 403
+    assert status(user=7) == 403
+    assert status(product=CHAIR) == 403
+    assert status(product="CHAIR-1") == 403
+    assert status(product=44) == 404
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_ndjson_holds_every_view_a_line_each(client, analyst, told):
+    response = client.get(PATH, query_string={"format": "ndjson"}, headers=analyst)
+
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/x-ndjson"
+    assert response.headers["Content-Disposition"] == 'attachment; filename="views.ndjson"'
+    assert response.data.endswith(b"\n")
+    listing = client.get(PATH, headers=analyst).json["items"]
+    assert [json.loads(line) for line in response.text.splitlines()] == listing
+    assert len(listing) == len(told)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_csv_names_its_columns_and_holds_every_view(client, analyst, told):
+    response = client.get(PATH, query_string={"format": "csv"}, headers=analyst)
+
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert response.headers["Content-Disposition"] == 'attachment; filename="views.csv"'
+    assert response.text.startswith("event_id,product_id,viewer_id,at\r\n")
+    assert rows_of_csv(response) == [
+        {
+            "event_id": str(envelope.id),
+            "product_id": str(event.product_id),
+            "viewer_id": str(event.viewer_id or ""),
+            "at": rfc3339(envelope.time),
+        }
+        for event, envelope in told
+    ]
+
+
+@pytest.mark.parametrize(("export", "empty"), [("ndjson", 0), ("csv", 1)])
+def test_an_export_of_nothing_is_complete(client, analyst, export, empty):
+    response = client.get(PATH, query_string={"format": export}, headers=analyst)
+
+    assert response.status_code == 200
+    assert len(response.text.splitlines()) == empty
+
+
+def test_an_export_takes_the_same_filters_as_the_list(client, analyst, told):
+    query = {"product": "LAMP-1", "user": 2, "from": "2026-11-20T12:01:00Z", "format": "csv"}
+    found = rows_of_csv(client.get(PATH, query_string=query, headers=analyst))
+    listing = client.get(PATH, query_string=query | {"format": "json"}, headers=analyst)
+
+    assert [row["event_id"] for row in found] == listed(listing)
+    assert found
+
+
+def test_an_export_may_begin_where_a_page_ended(client, analyst, told):
+    cursor = client.get(PATH, query_string={"limit": 4}, headers=analyst).json["next_cursor"]
+    query = {"cursor": cursor, "format": "csv"}
+    rest = rows_of_csv(client.get(PATH, query_string=query, headers=analyst))
+
+    assert [row["event_id"] for row in rest] == ids(told[4:])
+
+
+@pytest.mark.parametrize("export", ["ndjson", "csv"])
+def test_an_export_has_no_limit(client, analyst, export):
+    query = {"format": export, "limit": 10}
+    response = client.get(PATH, query_string=query, headers=analyst)
+
+    assert (response.status_code, list(response.json["errors"])) == (422, ["limit"])
+
+
+@pytest.mark.parametrize("export", ["json", "ndjson", "csv"])
+def test_head_says_what_get_would_without_a_body(client, analyst, told, export):
+    head = client.head(PATH, query_string={"format": export}, headers=analyst)
+    full = client.get(PATH, query_string={"format": export}, headers=analyst)
+
+    assert (head.status_code, head.data) == (200, b"")
+    assert head.headers["Content-Type"] == full.headers["Content-Type"]
+
+
+@pytest.mark.usefixtures("small_pages", "told")
+@pytest.mark.parametrize("export", ["ndjson", "csv"])
+def test_an_export_reads_a_page_only_when_it_is_asked_for(client, analyst, monkeypatch, export):
+    asked, read = [], queries.list_views
+
+    def counting(session, **wanted):
+        asked.append(wanted["limit"])
+        return read(session, **wanted)
+
+    monkeypatch.setattr(queries, "list_views", counting)
+    response = client.get(PATH, query_string={"format": export}, headers=analyst, buffered=False)
+    assert asked == [3]
+
+    assert b"".join(response.iter_encoded())
+    assert asked == [3, 3, 3, 3]
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize("export", ["ndjson", "csv"])
+def test_an_export_that_breaks_in_the_middle_raises_into_the_server(
+    client, analyst, told, monkeypatch, export
+):
+    """The server cuts the connection then; a complete file is never feigned."""
+    read = queries.list_views
+
+    def breaking(session, **wanted):
+        if wanted["after"] is not None:
+            raise Unavailable
+        return read(session, **wanted)
+
+    monkeypatch.setattr(queries, "list_views", breaking)
+    response = client.get(PATH, query_string={"format": export}, headers=analyst, buffered=False)
+    chunks = response.iter_encoded()
+
+    assert response.status_code == 200
+    with pytest.raises(Unavailable):
+        list(chunks)
+
+
+@pytest.mark.parametrize("export", ["ndjson", "csv"])
+def test_an_export_that_can_not_begin_is_a_problem(client, analyst, monkeypatch, export):
+    def breaking(_session, **_wanted):
+        raise Unavailable
+
+    monkeypatch.setattr(queries, "list_views", breaking)
+    response = client.get(PATH, query_string={"format": export}, headers=analyst)
+
+    assert (response.status_code, response.json["code"]) == (503, "unavailable")
