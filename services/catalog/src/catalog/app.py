@@ -4,17 +4,40 @@
 from apiflask import APIFlask
 
 from catalog.config import Config
-from catalog.routes import internal, v1
+from catalog.routes import (
+    internal,
+    s0_simple_project,
+    s1_marketplace,
+    s2_catalog,
+    s3_online_store,
+    v1,
+)
+from catalog.routes.open_store import OpenStore
 from common.access import Guard
 from common.app import create_service
 from common.db import Database
+from common.http import Client
+from common.tokens import ServiceTokens
 
 
 def create_app(
     config: Config | None = None, *, database: Database | None = None, guard: Guard | None = None
 ) -> APIFlask:
     config = config or Config.load()
-    blueprints = [v1.blueprint, internal.blueprint]
+    blueprints = [
+        v1.blueprint,
+        s0_simple_project.blueprint,
+        s1_marketplace.blueprint,
+        s2_catalog.blueprint,
+        s3_online_store.blueprint,
+        internal.blueprint,
+    ]
     app = create_service("catalog", config, blueprints, database=database, guard=guard)
     app.extensions["config"] = config
+    app.extensions["open_store"] = _open_store(config) if config.open_store else None
     return app
+
+
+def _open_store(config: Config) -> OpenStore:
+    tokens = ServiceTokens(config.service_token_key.get_secret_value(), "catalog")
+    return OpenStore(Client(config.auth_url, tokens, read_seconds=1.0))

@@ -13,8 +13,11 @@ class Config(ServiceSettings):
         reservation_overdue_seconds: So long a reservation may wait for orders' word before catalog
             asks for it. No clock ever takes the units away.
         overdue_repeat_seconds: So long it waits before it asks again.
+        open_store: Whether S3's clients may add products and stock without a token, as the
+            built-in seller ``store``. For demonstrations; never in production.
     """
 
     reservation_overdue_seconds: int = Field(default=900, ge=1)
     overdue_repeat_seconds: int = Field(default=300, ge=1)
     overdue_sweep_seconds: float = Field(default=5.0, gt=0)
+    open_store: bool = False

@@ -3,7 +3,8 @@
 
 from typing import Any
 
-from common.problems import Problem
+from common.problems import Problem, Unprocessable
+from common.schemas import MOST_UNITS
 
 
 class ProductNotFound(Problem):
@@ -16,6 +17,18 @@ class SkuTaken(Problem):
     detail = "Another product has this sku."
 
 
+class AmbiguousName(Problem):
+    status = 409
+    detail = "Several products have this name; say which by id, public id or sku."
+
+
+class TooManyUnits(Problem):
+    """More than the column can count."""
+
+    status = 422
+    detail = f"At most {MOST_UNITS} units of a product fit."
+
+
 class BelowReserved(Problem):
     status = 409
     detail = "So many units are already promised to orders."
@@ -24,6 +37,33 @@ class BelowReserved(Problem):
 class StaleProduct(Problem):
     status = 412
     detail = "The product has changed since you read it; read it again."
+
+
+class PictureNotFound(Problem):
+    status = 404
+    detail = "There is no such picture."
+
+
+class NotBase64(Unprocessable):
+    code = "not_base64"
+    detail = "The picture's data is not base64."
+
+
+class PictureFormat(Problem):
+    status = 415
+    detail = "A picture is a PNG, JPEG, GIF or WebP, whole and by its content."
+
+
+class PictureTooLarge(Problem):
+    status = 413
+    detail = "A picture has at most 5 MiB."
+
+
+class PictureNotStored(Problem):
+    """The database takes everything else, but not this: its own limits are too low."""
+
+    status = 500
+    detail = "The picture could not be stored."
 
 
 class InsufficientStock(Problem):

@@ -49,6 +49,7 @@ class Product(Base):
         Index("ix_products_price", "is_listed", "price_minor", "id"),
         Index("ix_products_seller", "seller_id", "is_listed", "id"),
         Index("ix_products_mark", "mark", "is_listed", "id"),
+        Index("ix_products_name", "name", "is_listed", "seller_id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)

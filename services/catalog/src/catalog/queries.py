@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, collate, func, or_, select, tuple_
 from sqlalchemy.dialects.mysql import match
 from sqlalchemy.orm import Session, contains_eager
 
-from catalog.errors import ProductNotFound
+from catalog.errors import AmbiguousName, ProductNotFound
 from catalog.models import LedgerEntry, Price, Product, Stock
 from common.clock import utcnow
+from common.seeds.lists import counted
 
 LARGEST_ID = 2**63 - 1
 LOWEST_PRICE_DAYS = 30
@@ -61,19 +62,53 @@ def product_by_ref(session: Session, ref: str) -> Product:
     Raises:
         ProductNotFound
     """
-    if ref.isascii() and ref.isdigit():
-        names: list[ColumnElement[bool]] = (
-            [Product.id == int(ref)] if int(ref) <= LARGEST_ID else []
-        )
-    elif ref.isascii():
-        names = [Product.public_id == ref, Product.sku == ref]
-    else:
-        names = []
-    for name in names:
-        product = session.scalar(_listed().where(name))
+    product = _named(session, ref, _listed())
+    if product is None:
+        raise ProductNotFound
+    return product
+
+
+def product_by_any_name(session: Session, ref: str | int, *, seller_id: int | None) -> Product:
+    """The product that S3's clients mean, who may also say what it is called.
+
+    Args:
+        ref: As text it may be what the product is called; a number is only ever an id.
+        seller_id: This seller's own products come before all others; None for no preference.
+
+    Raises:
+        ProductNotFound
+        AmbiguousName: Several products are called so.
+    """
+    everybodys = _listed()
+    shelves = [everybodys]
+    if seller_id is not None:
+        shelves.insert(0, everybodys.where(Product.seller_id == seller_id))
+    for shelf in shelves:
+        product = _named(session, str(ref), shelf)
+        if product is None and isinstance(ref, str):
+            product = _called(session, ref, shelf)
         if product is not None:
             return product
     raise ProductNotFound
+
+
+def _named(session: Session, ref: str, among: Select[Product]) -> Product | None:
+    names: list[ColumnElement[bool]] = []
+    if ref.isascii() and ref.isdigit():
+        names = [Product.id == int(ref)] if int(ref) <= LARGEST_ID else []
+    elif ref.isascii():
+        names = [Product.public_id == ref, Product.sku == ref]
+    found = (session.scalar(among.where(name)) for name in names)
+    return next((product for product in found if product is not None), None)
+
+
+def _called(session: Session, name: str, among: Select[Product]) -> Product | None:
+    # The index finds what any collation takes for the same name; then every character counts.
+    same = (Product.name == name, collate(Product.name, "utf8mb4_bin") == name)
+    found = session.scalars(among.where(*same).limit(2)).all()
+    if len(found) > 1:
+        raise AmbiguousName
+    return found[0] if found else None
 
 
 def products_by_ref(session: Session, refs: Sequence[str]) -> dict[str, Product]:
@@ -108,6 +143,22 @@ def list_products(
         query = query.where(here < there if descending else here > there)
     order = [key.desc() if descending else key.asc() for key in keys]
     return session.scalars(query.order_by(*order).limit(limit + 1)).all()
+
+
+def page_of_products(
+    session: Session, *, offset: int, limit: int, seller_id: int | None = None
+) -> tuple[Sequence[Product], int | None]:
+    """Products by ascending id, one more than *limit* where there are more, and their number.
+
+    A client that counts pages sees no jumps: what is new comes at the end.
+    """
+    ids = select(Product.id).where(Product.is_listed)
+    if seller_id is not None:
+        ids = ids.where(Product.seller_id == seller_id)
+    # What is skipped is skipped in the index; only the page itself is read from the tables.
+    page = ids.order_by(Product.id).offset(offset).limit(limit + 1).subquery()
+    query = _listed().join(page, page.c.id == Product.id).order_by(Product.id)
+    return session.scalars(query).all(), counted(session, ids)
 
 
 def position_of(product: Product, sort: str) -> list[Any]:

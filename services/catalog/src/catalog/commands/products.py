@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from catalog import events
-from catalog.commands.stock import put_on_shelf
+from catalog.commands.stock import change_stock, put_on_shelf
 from catalog.errors import SkuTaken, StaleProduct
 from catalog.locks import lock_product
 from catalog.models import Price, Product, Stock, new_public_id, plain
@@ -109,6 +109,36 @@ def change_product(
     if "sku" in different:
         _refuse_taken_sku(session, changes["sku"])
     _apply(session, product, different)
+    return product
+
+
+def change_product_and_stock(
+    session: Session,
+    *,
+    product_id: int,
+    changes: dict[str, Any],
+    available: int | None,
+    actor: Identity,
+    if_version: int | None = None,
+) -> Product:
+    """Change a product's fields, and how many there are to sell: all of it or nothing.
+
+    Args:
+        available: Units left to sell, beside those promised to orders; None leaves them alone.
+
+    Raises:
+        Whatever ``change_product`` and ``change_stock`` raise.
+
+    Effects:
+        Theirs, in their order: the product is locked before its stock.
+    """
+    product = change_product(
+        session, product_id=product_id, changes=changes, actor=actor, if_version=if_version
+    )
+    if available is not None:
+        product.stock = change_stock(
+            session, product_id=product_id, actor=actor, available=available, reason="corrected"
+        )
     return product
 
 

@@ -7,13 +7,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, contains_eager
 
 from catalog import events
-from catalog.errors import ProductNotFound
+from catalog.errors import ProductNotFound, TooManyUnits
 from catalog.locks import lock_stock
 from catalog.models import LedgerEntry, Product, Stock
 from common import outbox
 from common.clock import utcnow
 from common.context import current_trace
-from common.problems import Forbidden, Unprocessable
+from common.problems import Forbidden
 from common.schemas import MOST_UNITS
 from common.tokens import Identity
 
@@ -25,15 +25,20 @@ def change_stock(
     actor: Identity,
     delta: int | None = None,
     exactly: int | None = None,
+    available: int | None = None,
     reason: str,
 ) -> Stock:
-    """Add *delta* units (or take them away), or say that there are *exactly* so many.
+    """Add *delta* units (or take them away), or say how many there are.
+
+    Args:
+        exactly: So many are on hand, those promised to orders included.
+        available: So many are left to sell, beside those promised to orders.
 
     Raises:
         ProductNotFound
         Forbidden: It is neither the actor's nor is the actor an admin.
         BelowReserved: Orders were promised more than what would be left.
-        Unprocessable: More than the column can count.
+        TooManyUnits
 
     Effects:
         Locks the stock. Appends ``StockChanged``, and ``StockLow`` where it falls to the threshold.
@@ -45,9 +50,11 @@ def change_stock(
         raise Forbidden("Only its seller and admins may change a product's stock.")
     stock = lock_stock(session, [product_id])[product_id]
     before = stock.available
+    if available is not None:
+        exactly = stock.reserved + available
     on_hand = exactly if exactly is not None else stock.on_hand + (delta or 0)
     if on_hand > MOST_UNITS:
-        raise Unprocessable(errors={"delta": [f"at most {MOST_UNITS} units fit"]})
+        raise TooManyUnits
     if on_hand != stock.on_hand:
         put_on_shelf(session, stock, delta=on_hand - stock.on_hand, reason=reason)
         warn_if_low(session, product, before=before, available=stock.available, stock=stock)

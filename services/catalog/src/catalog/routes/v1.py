@@ -5,14 +5,20 @@ import hashlib
 
 import orjson
 from apiflask import APIBlueprint
-from flask import Response, current_app, request, url_for
+from flask import Response, current_app, url_for
 
 from catalog import queries
 from catalog.commands.products import NewProduct, change_product, create_product, delete_product
 from catalog.commands.stock import change_stock
 from catalog.config import Config
-from catalog.errors import StaleProduct
-from catalog.models import Product
+from catalog.errors import (
+    BelowReserved,
+    ProductNotFound,
+    SkuTaken,
+    StaleProduct,
+    TooManyUnits,
+)
+from catalog.routes.pages import etag, product_page, wanted_version
 from catalog.schemas import (
     LedgerEntryOut,
     LedgerOut,
@@ -31,10 +37,10 @@ from common.app import cursors, database
 from common.money import to_text
 from common.problems import Forbidden, Unprocessable
 from common.schemas import Page
+from common.spec import refuses
 
 blueprint = APIBlueprint("v1", __name__, url_prefix="/v1/products", tag="products")
 
-NOT_NULL = ("name", "price")
 PRICES_SHOWN = 200
 
 Answer = tuple[ProductOut, int, dict[str, str]]
@@ -61,6 +67,7 @@ def get_products(wanted: ProductQuery) -> ProductsOut:
 
 @blueprint.post("")
 @requires()
+@refuses(SkuTaken)
 @blueprint.input(NewProductIn, arg_name="wanted")
 @blueprint.output(ProductOut, status_code=201)
 def post_product(wanted: NewProductIn) -> Answer:
@@ -75,19 +82,22 @@ def post_product(wanted: NewProductIn) -> Answer:
         currency=config.currency,
     )
     location = url_for("v1.get_product", ref=product.public_id)
-    return ProductOut.of(product), 201, {"Location": location, "ETag": _etag(product)}
+    return ProductOut.of(product), 201, {"Location": location, "ETag": etag(product)}
 
 
 @blueprint.get("/<ref>")
 @public
+@refuses(ProductNotFound)
 @blueprint.output(ProductOut)
 def get_product(ref: str) -> Response:
     """Read one product. The gateway records the view."""
-    return product_page(database().read(queries.product_by_ref, ref))
+    product = database().read(queries.product_by_ref, ref)
+    return product_page(product, ProductOut.of(product))
 
 
 @blueprint.patch("/<ref>")
 @requires()
+@refuses(Forbidden, ProductNotFound, SkuTaken, StaleProduct)
 @blueprint.input(ProductChangesIn, arg_name="wanted")
 @blueprint.output(ProductOut)
 def patch_product(ref: str, wanted: ProductChangesIn) -> Answer:
@@ -99,13 +109,14 @@ def patch_product(ref: str, wanted: ProductChangesIn) -> Answer:
         product_id=product.id,
         changes=changes,
         actor=identity(),
-        if_version=_wanted_version(product),
+        if_version=wanted_version(product),
     )
-    return ProductOut.of(changed), 200, {"ETag": _etag(changed)}
+    return ProductOut.of(changed), 200, {"ETag": etag(changed)}
 
 
 @blueprint.delete("/<ref>")
 @requires()
+@refuses(Forbidden, ProductNotFound)
 @blueprint.output({}, status_code=204)
 def delete_one_product(ref: str) -> tuple[str, int]:
     """Take a product off sale; orders keep their history."""
@@ -116,6 +127,7 @@ def delete_one_product(ref: str) -> tuple[str, int]:
 
 @blueprint.post("/<ref>/stock")
 @requires()
+@refuses(Forbidden, ProductNotFound, BelowReserved, TooManyUnits)
 @blueprint.input(StockChangeIn, arg_name="wanted")
 @blueprint.output(StockOut)
 def post_stock(ref: str, wanted: StockChangeIn) -> StockOut:
@@ -134,6 +146,7 @@ def post_stock(ref: str, wanted: StockChangeIn) -> StockOut:
 
 @blueprint.get("/<ref>/stock/ledger")
 @requires()
+@refuses(Forbidden, ProductNotFound)
 @blueprint.input(Page, location="query", arg_name="wanted")
 @blueprint.output(LedgerOut)
 def get_ledger(ref: str, wanted: Page) -> LedgerOut:
@@ -155,6 +168,7 @@ def get_ledger(ref: str, wanted: Page) -> LedgerOut:
 
 @blueprint.get("/<ref>/prices")
 @public
+@refuses(ProductNotFound)
 @blueprint.output(PricesOut)
 def get_prices(ref: str) -> PricesOut:
     """What the product cost, newest first, and the lowest price of the last thirty days."""
@@ -165,38 +179,6 @@ def get_prices(ref: str) -> PricesOut:
         items=[PriceOut.of(price) for price in prices],
         lowest_30d=to_text(lowest) if lowest is not None else None,
     )
-
-
-def product_page(product: Product) -> Response:
-    """One product with what the gateway needs: its ETag, and its id for the view log."""
-    body = orjson.dumps(ProductOut.of(product).model_dump())
-    response = Response(body, content_type="application/json")
-    response.headers["ETag"] = _etag(product)
-    response.headers["X-Product-Id"] = str(product.id)
-    response.headers["Cache-Control"] = "no-cache"
-    response.make_conditional(request)
-    return response
-
-
-def _etag(product: Product) -> str:
-    return f'"{product.etag}"'
-
-
-def _wanted_version(product: Product) -> int | None:
-    """The version that the client read, where it says so.
-
-    Only the text's part of the tag counts: a sale in between makes no change of the text stale.
-
-    Raises:
-        StaleProduct: The tag is none of this product.
-    """
-    if not request.if_match or request.if_match.star_tag:
-        return None
-    for tag in request.if_match.as_set():
-        version = tag.partition(".")[0]
-        if version.isdigit() and int(version) == product.version:
-            return product.version
-    raise StaleProduct
 
 
 def _filters(wanted: ProductQuery) -> queries.Filters:
