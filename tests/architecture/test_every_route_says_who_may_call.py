@@ -17,6 +17,20 @@ STRANGERS_MAY = {
         "v1.post_login": "nor has who logs in",
         "v1.post_refresh": "the refresh token in the body is the proof",
         "v1.post_logout": "the refresh token in the body is the proof",
+        "s0.post_sign_up": "who signs up has no token yet",
+        "s0.post_sign_in": "nor has who logs in",
+        "s1.post_login": "nor has who logs in",
+        "s2.post_signup": "who signs up has no token yet",
+        "s2.post_login": "nor has who logs in",
+        "s2.post_refresh": "the refresh token is the proof, and the view reads it",
+        "s3.post_customer": "a guest has no token yet",
+        "s4.post_register": "who signs up has no token yet",
+        "s4.post_login": "nor has who logs in",
+    },
+    "orders": {
+        "s3.post_cart_add": "only for guests, and only where OPEN_STORE is set; else 401",
+        "s3.post_cart_remove": "the same",
+        "s3.post_order_add": "the same",
     },
 }
 """Calls that change something without an access token, each with the reason."""

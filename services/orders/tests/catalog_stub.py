@@ -24,7 +24,7 @@ class CatalogStub:
             ``deaf`` (does what it is told, then closes the connection without an answer); ``odd``
             (a refusal that nobody knows); ``babbling`` (an answer that is no JSON).
         commands: The order id of every reserve command that arrived.
-        documents: What else a GET finds, by path; for processes that also need auth.
+        documents: What else a GET finds, by path: keys and users, where it also stands for auth.
         waiting: How many reserve commands came to the gate.
         gate: While it is closed they wait, at most ten seconds.
     """
@@ -122,8 +122,13 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path in self.stub.documents:
             self._answer(200, self.stub.documents[self.path])
         elif self._behaves():
-            refs = parse_qs(urlsplit(self.path).query).get("refs", [""])[0].split(",")
-            self._answer(*self.stub.resolve(refs))
+            self._answer(*self._found())
+
+    def _found(self) -> Reply:
+        if self.path.startswith("/internal/users/"):
+            return 404, {"code": "user_not_found"}
+        refs = parse_qs(urlsplit(self.path).query).get("refs", [""])[0].split(",")
+        return self.stub.resolve(refs)
 
     def do_PUT(self) -> None:
         wish = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -61,15 +61,27 @@ def catalog_seconds() -> float:
 
 
 @pytest.fixture
+def open_store() -> bool:
+    """Whether guests need no token."""
+    return False
+
+
+@pytest.fixture
 def app(
     database: Database,
     catalog_url: str,
     catalog_seconds: float,
+    open_store: bool,  # noqa: FBT001 - a fixture
     service_settings: Callable[..., Config],
     token_factory: TokenFactory,
 ) -> APIFlask:
     config = service_settings(
-        Config, database=database, catalog_url=catalog_url, catalog_seconds=catalog_seconds
+        Config,
+        database=database,
+        auth_url=catalog_url,
+        catalog_url=catalog_url,
+        catalog_seconds=catalog_seconds,
+        open_store=open_store,
     )
     return create_app(config, database=database, guard=token_factory.guard("orders"))
 

@@ -6,19 +6,22 @@ from apiflask import APIFlask
 from common.access import Guard
 from common.app import create_service
 from common.db import Database
+from orders.auth import Auth
 from orders.catalog import Catalog
 from orders.checkout import Checkout
 from orders.config import Config
-from orders.routes import v1
+from orders.routes import s0_simple_project, s3_online_store, v1
 
 
 def create_app(
     config: Config | None = None, *, database: Database | None = None, guard: Guard | None = None
 ) -> APIFlask:
     config = config or Config.load()
-    app = create_service("orders", config, [v1.blueprint], database=database, guard=guard)
+    blueprints = [v1.blueprint, s0_simple_project.blueprint, s3_online_store.blueprint]
+    app = create_service("orders", config, blueprints, database=database, guard=guard)
     catalog = Catalog.connect(config)
     app.extensions["config"] = config
+    app.extensions["auth"] = Auth.connect(config)
     app.extensions["catalog"] = catalog
     app.extensions["checkout"] = Checkout.connect(config, app.extensions["database"], catalog)
     return app

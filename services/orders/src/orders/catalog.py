@@ -3,32 +3,24 @@
 
 import re
 from collections.abc import Collection, Iterable
-from typing import TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
-
 from common.http import Answer, Client
 from common.logs import get_logger
-from common.problems import Unavailable
 from common.tokens import ServiceTokens
 from orders.config import Config
 from orders.errors import REFUSALS, ProductNotFound, ReservationImpossible
+from orders.said import Said, read
 
 log = get_logger(__name__)
 
-T = TypeVar("T", bound=BaseModel)
 REF = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 MOST_REFS = 200
 MOST_ID = 2**63 - 1
 
 
-class _Said(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Product(_Said):
+class Product(Said):
     """A product as it is now; *price* in minor units."""
 
     ref: str
@@ -41,11 +33,11 @@ class Product(_Said):
     deleted: bool = False
 
 
-class _Products(_Said):
+class _Products(Said):
     items: list[Product]
 
 
-class ReservedLine(_Said):
+class ReservedLine(Said):
     """One line as of the reservation; *unit_price* in minor units."""
 
     product_id: int
@@ -55,7 +47,7 @@ class ReservedLine(_Said):
     unit_price: int
 
 
-class Reservation(_Said):
+class Reservation(Said):
     """What catalog holds for an order: every line, one per product, ascending."""
 
     items: list[ReservedLine]
@@ -105,7 +97,7 @@ class Catalog:
         answer = self._client.put(f"/internal/reservations/{order_id}", wish)
         if answer.status != 200:  # noqa: PLR2004 - HTTP's yes
             raise _refusal(order_id, answer)
-        return _read(Reservation, answer)
+        return read(Reservation, answer)
 
     def products(self, refs: Iterable[str]) -> dict[str, Product]:
         """What clients' names for products mean now; unknown names are left out.
@@ -119,7 +111,7 @@ class Catalog:
         for start in range(0, len(wanted), MOST_REFS):
             asked = quote(",".join(wanted[start : start + MOST_REFS]), safe=",")
             answer = self._client.get(f"/internal/products/resolve?refs={asked}")
-            found |= {product.ref: product for product in _read(_Products, answer).items}
+            found |= {product.ref: product for product in read(_Products, answer).items}
         return found
 
     def product(self, ref: str) -> Product:
@@ -129,11 +121,24 @@ class Catalog:
             ProductNotFound: None, or one that is no longer for sale.
             Unavailable: Nobody knows.
         """
-        product_id_in(ref)
-        found = self.products([ref]).get(ref)
-        if found is None or found.deleted:
-            raise ProductNotFound
-        return found
+        return self.for_sale([ref])[ref]
+
+    def for_sale(self, refs: Iterable[str]) -> dict[str, Product]:
+        """The product that each ref names.
+
+        Raises:
+            ProductNotFound: Some name none, or one that is no longer for sale.
+            Unavailable: Nobody knows.
+        """
+        wanted = [*dict.fromkeys(refs)]
+        for ref in wanted:
+            product_id_in(ref)
+        found = self.products(wanted)
+        sold = {ref: product for ref, product in found.items() if not product.deleted}
+        missing = [{"product": ref} for ref in wanted if ref not in sold]
+        if missing:
+            raise ProductNotFound(items=missing)
+        return sold
 
     def product_ids(self, refs: Collection[str]) -> dict[str, int]:
         """The id behind each ref. Refs of digits are ids already and cost no call.
@@ -163,11 +168,3 @@ def _refusal(order_id: UUID, answer: Answer) -> Exception:
         return ReservationImpossible()
     known = {name: problem[name] for name in ("items", "total") if name in problem}
     return refusal(**known)
-
-
-def _read(shape: type[T], answer: Answer) -> T:
-    try:
-        return shape.model_validate(answer.json())
-    except ValueError as error:
-        log.error("catalog_not_understood", status=answer.status, shape=shape.__name__)
-        raise Unavailable from error

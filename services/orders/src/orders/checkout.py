@@ -4,26 +4,28 @@
 Catalog's transaction is the commit point of the stock; see the house's "one command that matters".
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
-from common import idempotency
 from common.clock import utcnow
 from common.db import Database
-from common.idempotency import Answer, InProgress, Key
+from common.idempotency import Answer, Key
 from common.logs import get_logger
 from common.problems import Unavailable
-from orders import answers
+from orders import answers, queries
 from orders.catalog import Catalog, Reservation
 from orders.commands.orders import (
     abandon_order,
+    answer_likewise,
     begin_order,
     confirm_order,
     refuse_order,
     take_over_lapsed,
 )
 from orders.config import Config
-from orders.errors import Refused, ReservationImpossible
+from orders.errors import BeingPlaced, Refused, ReservationImpossible
 from orders.models import Attempt, Order, OrderItem
 
 log = get_logger(__name__)
@@ -32,6 +34,9 @@ MOST_SWEPT = 100
 MOST_HOLDERS = 20
 """After so many holders a pending order is given up: one on which catalog chokes every time must
 not stay for ever."""
+
+PAUSES = (0.02, 0.04, 0.08, 0.16, 0.3, 0.5, 0.9, 1.0)
+"""Seconds between the looks of a click that waits for another one: three in all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +74,7 @@ class Checkout:
         """Place the order that *key* stands for, once; None for lines orders the cart.
 
         Raises:
-            InProgress, IdempotencyKeyReused, EmptyOrder: See ``begin_order``.
+            BeingPlaced, IdempotencyKeyReused, EmptyOrder: See ``begin_order``.
             Unavailable: Catalog gave no answer. Nothing is promised, and the key is free again; or
                 the database is gone, and a retry after a while finds out what became of it.
         """
@@ -88,6 +93,26 @@ class Checkout:
             return self._settle(begun)
         except Unavailable as error:
             return self._abandon(begun, error)
+
+    def place_cart(self, key: Key, *, fingerprint: bytes) -> Placement:
+        """Place an order of the cart; a click beside another one gets that one's order.
+
+        Raises:
+            BeingPlaced: It is still being placed after three seconds.
+            IdempotencyKeyReused, EmptyOrder, Unavailable: See ``place``.
+        """
+        try:
+            return self.place(key, fingerprint=fingerprint, lines=None, expected_total=None)
+        except BeingPlaced as other:
+            placement = self._wait_for(other)
+            self._database.run(
+                answer_likewise,
+                key=key,
+                fingerprint=fingerprint,
+                order_id=other.order_id,
+                answer=placement.answer,
+            )
+            return placement
 
     def sweep(self) -> int:
         """Settle pending orders that nobody holds any more; returns how many.
@@ -109,7 +134,7 @@ class Checkout:
     def _sweep_one(self, attempt: Attempt) -> bool:
         try:
             self._settle(attempt)
-        except InProgress:
+        except BeingPlaced:
             return True
         except Unavailable as error:
             is_hopeless = isinstance(error, ReservationImpossible)
@@ -135,7 +160,7 @@ class Checkout:
         order = _standing(attempt, reservation)
         answer = answers.of_order(order)
         if not self._database.run(confirm_order, attempt=attempt, order=order, answer=answer):
-            return self._became(attempt)
+            return self._became(attempt.order_id)
         log.info("order_confirmed", order_id=str(order.id), lines=len(order.items))
         return Placement(answer=answer, is_replay=False)
 
@@ -144,7 +169,7 @@ class Checkout:
         if not self._database.run(
             refuse_order, attempt=attempt, reason=refusal.code, answer=answer
         ):
-            return self._became(attempt)
+            return self._became(attempt.order_id)
         log.info("order_refused", order_id=str(attempt.order_id), reason=refusal.code)
         return Placement(answer=answer, is_replay=False)
 
@@ -154,15 +179,25 @@ class Checkout:
         if self._database.run(abandon_order, attempt=attempt):
             log.warning("order_abandoned", order_id=str(attempt.order_id))
             raise error
-        return self._became(attempt)
+        return self._became(attempt.order_id)
 
-    def _became(self, attempt: Attempt) -> Placement:
-        """What somebody else made of our order."""
-        known = self._database.read(idempotency.find, attempt.key)
-        if known is None or known.reference != attempt.order_id:
+    def _wait_for(self, other: BeingPlaced) -> Placement:
+        for pause in PAUSES:
+            # No connection is held meanwhile.
+            time.sleep(pause)
+            try:
+                return self._became(other.order_id)
+            except BeingPlaced:
+                continue
+        raise other
+
+    def _became(self, order_id: UUID) -> Placement:
+        """What somebody else made of an order."""
+        known = self._database.read(queries.answer_for, order_id)
+        if known is None:
             raise Unavailable
         if known.answer is None:
-            raise InProgress
+            raise BeingPlaced(order_id)
         return Placement(answer=known.answer, is_replay=True)
 
 

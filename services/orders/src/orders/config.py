@@ -14,6 +14,8 @@ class Config(ServiceSettings):
             customer waits for twice as long at most.
         pending_seconds: So long one request, or one sweep, alone may settle a pending order; after
             that a retry with the same key, or the next sweep, takes the order over.
+        open_store: Whether guests' carts and orders are open to requests without a token, as in
+            S3's own shop. For demonstrations; whoever guesses a guest's number is that guest.
     """
 
     http_port: int = 9103
@@ -23,3 +25,4 @@ class Config(ServiceSettings):
     pending_seconds: float = Field(default=10.0, gt=0)
     sweep_seconds: float = Field(default=2.0, gt=0)
     idempotency_key_days: int = Field(default=7, ge=1)
+    open_store: bool = False

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways in which orders says no."""
 
+from uuid import UUID
+
+from common.idempotency import InProgress
 from common.problems import Problem, Unavailable
 
 
@@ -15,6 +18,11 @@ class ProductNotFound(Refused):
 
     status = 404
     detail = "There is no such product."
+
+
+class CustomerNotFound(Problem):
+    status = 404
+    detail = "There is no such customer."
 
 
 class NotInCart(Problem):
@@ -52,6 +60,16 @@ class PriceChanged(Refused):
     """Members: what catalog says differs, ``items`` or ``total``."""
 
     detail = "A price is not what the order expects; nothing was taken."
+
+
+class BeingPlaced(InProgress):
+    """The order that this request is about is still being placed, by another request."""
+
+    code = InProgress.code
+
+    def __init__(self, order_id: UUID) -> None:
+        super().__init__("An order like this is being placed; ask again.")
+        self.order_id = order_id
 
 
 class NotCancellable(Problem):

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads: they never write and never lock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
+from common import idempotency
+from common.idempotency import Key, Known
+from orders.catalog import Product
 from orders.errors import OrderNotFound
-from orders.models import Cart, CartItem, Order, OrderItem
+from orders.models import Cart, CartItem, Customer, Order, OrderItem
 
 LISTED = ("confirmed", "cancelled")
 
@@ -20,6 +24,14 @@ class CartContent:
     version: int
     lines: dict[int, int]
 
+    def total(self, products: Mapping[int, Product]) -> int:
+        """In minor units, of what is still for sale."""
+        return sum(
+            product.price * units
+            for number, units in self.lines.items()
+            if (product := products.get(number)) is not None and not product.deleted
+        )
+
 
 def cart_of(session: Session, customer_id: int) -> CartContent:
     """What a customer wants; who never wanted anything has an empty cart of version 0."""
@@ -30,6 +42,21 @@ def cart_of(session: Session, customer_id: int) -> CartContent:
         version=version.one_or_none() or 0,
         lines={item.product_id: item.quantity for item in items},
     )
+
+
+def customer_by_id(session: Session, customer_id: int) -> Customer | None:
+    """What we heard of a customer; auth may know one of whom we have not heard yet."""
+    return session.get(Customer, customer_id)
+
+
+def answer_for(session: Session, order_id: UUID) -> Known | None:
+    """What the key that began an order stands for, None where it was given back since."""
+    query = select(Order.customer_id, Order.idempotency_key).where(Order.id == order_id)
+    begun = session.execute(query).one_or_none()
+    if begun is None or begun.idempotency_key is None:
+        return None
+    known = idempotency.find(session, Key(owner_id=begun.customer_id, word=begun.idempotency_key))
+    return known if known is not None and known.reference == order_id else None
 
 
 def order_by_id(session: Session, order_id: UUID, *, customer_id: int | None) -> Order:

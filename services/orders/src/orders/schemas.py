@@ -7,7 +7,14 @@ from hashlib import sha256
 from typing import Annotated, Self
 
 import orjson
-from pydantic import Field, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from common.clock import rfc3339
 from common.money import Amount, to_text
@@ -22,6 +29,8 @@ ProductRef = Annotated[Line, Field(min_length=1, max_length=64)]
 
 
 class CartLineIn(Schema):
+    model_config = Schema.model_config | {"json_schema_extra": {"examples": [{"quantity": 2}]}}
+
     quantity: Quantity
 
 
@@ -32,8 +41,35 @@ class WishIn(Schema):
     quantity: Quantity
 
 
+class IdempotencyHeader(BaseModel):
+    """The client's own name for its request: the same key is the same order, however often."""
+
+    model_config = ConfigDict(frozen=True)
+
+    # A header has no type to be wrong in: what is no key is refused by ``read_key``, with 400.
+    key: Annotated[
+        str | None,
+        WithJsonSchema({"type": "string", "pattern": "^[!-~]{1,255}$"}),
+        # As the document calls it, and as APIFlask does.
+        Field(validation_alias=AliasChoices("Idempotency-Key", "idempotency_key")),
+    ] = None
+
+
+class IdempotencyHeaderNeeded(IdempotencyHeader):
+    model_config = ConfigDict(frozen=True, json_schema_extra={"required": ["Idempotency-Key"]})
+
+
 class OrderIn(Schema):
     """An order of these items, or of the cart where no items are named."""
+
+    model_config = Schema.model_config | {
+        "json_schema_extra": {
+            "examples": [
+                {"items": [{"product": "LAMP-1", "quantity": 2}], "expected_total": "25.00"},
+                {},
+            ]
+        }
+    }
 
     items: Annotated[list[WishIn], Field(max_length=10 * MOST_LINES)] | None = None
     expected_total: Amount | None = None
@@ -100,16 +136,12 @@ class CartOut(Shown):
 
     @classmethod
     def of(cls, cart: CartContent, products: Mapping[int, Product], currency: str) -> Self:
-        sold = {number: product for number, product in products.items() if not product.deleted}
-        total = sum(
-            sold[number].price * units for number, units in cart.lines.items() if number in sold
-        )
         return cls(
             items=[
                 CartLineOut.of(number, units, products.get(number))
                 for number, units in cart.lines.items()
             ],
-            total=to_text(total),
+            total=to_text(cart.total(products)),
             currency=currency,
             version=cart.version,
         )

@@ -8,9 +8,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from common.clock import utcnow
-from common.idempotency import InProgress
-from orders.errors import CartFull, EmptyOrder, NotInCart
-from orders.models import MOST_LINES, Cart, CartItem
+from common.problems import Unprocessable
+from orders.errors import BeingPlaced, CartFull, EmptyOrder, NotInCart
+from orders.models import MOST_LINES, MOST_UNITS, Cart, CartItem
 
 
 def set_cart_line(session: Session, *, customer_id: int, product_id: int, quantity: int) -> Cart:
@@ -22,10 +22,37 @@ def set_cart_line(session: Session, *, customer_id: int, product_id: int, quanti
     cart = _lock_cart(session, customer_id)
     line = session.get(CartItem, (customer_id, product_id))
     if line is None:
-        _must_have_room(session, customer_id)
-        line = CartItem(customer_id=customer_id, product_id=product_id, added_at=utcnow())
+        _must_have_room(session, customer_id, more=1)
+        line = _new_line(customer_id, product_id)
         session.add(line)
     line.quantity = quantity
+    cart.version += 1
+    return cart
+
+
+def add_cart_lines(session: Session, *, customer_id: int, units: Mapping[int, int]) -> Cart:
+    """Want so many units more of these products; all of them, or nothing is changed.
+
+    Args:
+        units: Units by product id; at least one product.
+
+    Raises:
+        CartFull: They would be too many products for an order.
+        Unprocessable: They would be too many units of one product.
+    """
+    cart = _lock_cart(session, customer_id)
+    query = select(CartItem).where(CartItem.customer_id == customer_id)
+    lines = {
+        line.product_id: line
+        for line in session.scalars(query.where(CartItem.product_id.in_(units)))
+    }
+    _must_have_room(session, customer_id, more=len(units) - len(lines))
+    for product_id, quantity in units.items():
+        line = lines.get(product_id)
+        if line is None:
+            line = _new_line(customer_id, product_id)
+            session.add(line)
+        line.quantity = _sum_of(line.quantity, quantity)
     cart.version += 1
     return cart
 
@@ -60,14 +87,14 @@ def take_cart(session: Session, *, customer_id: int, order_id: UUID) -> dict[int
     the cart taken, or empty.
 
     Raises:
-        InProgress: Another order is being made of it.
+        BeingPlaced: Another order is being made of it.
         EmptyOrder: There is nothing in it.
     """
     cart = session.get(Cart, customer_id, with_for_update=True)
     if cart is None:
         raise EmptyOrder
     if cart.ordering_id is not None:
-        raise InProgress("An order of this cart is being placed; ask again.")
+        raise BeingPlaced(cart.ordering_id)
     items = session.scalars(select(CartItem).where(CartItem.customer_id == customer_id))
     lines = {item.product_id: item.quantity for item in items}
     if not lines:
@@ -110,7 +137,17 @@ def _lock_cart(session: Session, customer_id: int) -> Cart:
     return cart
 
 
-def _must_have_room(session: Session, customer_id: int) -> None:
+def _must_have_room(session: Session, customer_id: int, *, more: int) -> None:
     query = select(func.count()).where(CartItem.customer_id == customer_id)
-    if session.scalars(query).one() >= MOST_LINES:
+    if more and session.scalars(query).one() + more > MOST_LINES:
         raise CartFull
+
+
+def _new_line(customer_id: int, product_id: int) -> CartItem:
+    return CartItem(customer_id=customer_id, product_id=product_id, quantity=0, added_at=utcnow())
+
+
+def _sum_of(wanted: int, more: int) -> int:
+    if wanted + more > MOST_UNITS:
+        raise Unprocessable(errors={"quantity": [f"at most {MOST_UNITS} units of a product"]})
+    return wanted + more

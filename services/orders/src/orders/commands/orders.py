@@ -17,11 +17,11 @@ from common import idempotency, outbox
 from common.clock import utcnow
 from common.contracts import OrderRejected
 from common.db import database_clock
-from common.idempotency import Answer, InProgress, Key
+from common.idempotency import Answer, Key
 from common.identifiers import uuid7
 from orders import events
 from orders.commands.carts import return_cart, take_cart
-from orders.errors import OrderNotFound
+from orders.errors import BeingPlaced, OrderNotFound
 from orders.models import NOBODY, Attempt, Order, OrderItem
 
 FIRST, SETTLED = 1, 2
@@ -50,7 +50,7 @@ def begin_order(
 
     Raises:
         IdempotencyKeyReused: The key came before with another request.
-        InProgress: Its request, or another order of the same cart, is being worked on.
+        BeingPlaced: Its order, or another one of the same cart, is being worked on.
         EmptyOrder: The cart is empty.
     """
     order_id = uuid7()
@@ -83,8 +83,23 @@ def _take_over(session: Session, order_id: UUID, hold_seconds: float) -> Attempt
     query = select(Order).where(Order.id == order_id, lapsed).with_for_update()
     order = session.scalars(query).one_or_none()
     if order is None:
-        raise InProgress
+        raise BeingPlaced(order_id)
     return _hold(session, order, hold_seconds)
+
+
+def answer_likewise(
+    session: Session, *, key: Key, fingerprint: bytes, order_id: UUID, answer: Answer
+) -> None:
+    """Let *key* stand for an order that another key's request placed.
+
+    So a double click with two keys can be repeated with either. A key that is answered stays so.
+
+    Raises:
+        IdempotencyKeyReused: The key came before with another request.
+    """
+    known = idempotency.claim(session, key, fingerprint=fingerprint, reference=order_id)
+    if known is None:
+        idempotency.finish(session, key, answer)
 
 
 def take_over_lapsed(session: Session, *, hold_seconds: float) -> Attempt | None:

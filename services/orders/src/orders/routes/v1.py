@@ -6,25 +6,52 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import Response, current_app, request
+from flask import Response
 
 from common import idempotency
 from common.access import identity, public, requires
 from common.app import cursors, database
-from common.idempotency import Key, read_key
+from common.idempotency import (
+    IdempotencyKeyInvalid,
+    IdempotencyKeyMissing,
+    IdempotencyKeyReused,
+    InProgress,
+    Key,
+    read_key,
+)
 from common.problems import Unprocessable
 from common.schemas import Page
+from common.spec import refuses
 from orders import queries
-from orders.catalog import Catalog, product_id_in
-from orders.checkout import Checkout, Placement
+from orders.catalog import product_id_in
+from orders.checkout import Placement
 from orders.commands.carts import clear_cart, remove_cart_line, set_cart_line
 from orders.commands.orders import cancel_order
-from orders.config import Config
-from orders.errors import EmptyOrder
+from orders.current import catalog, checkout, config
+from orders.errors import (
+    CartFull,
+    EmptyOrder,
+    InsufficientStock,
+    NotCancellable,
+    NotInCart,
+    OrderNotFound,
+    OrderTooLarge,
+    PriceChanged,
+    ProductNotFound,
+)
 from orders.models import MOST_LINES, MOST_UNITS
-from orders.schemas import CartLineIn, CartOut, OrderIn, OrderOut, OrdersOut, ProductTotalOut
+from orders.schemas import (
+    CartLineIn,
+    CartOut,
+    IdempotencyHeaderNeeded,
+    OrderIn,
+    OrderOut,
+    OrdersOut,
+    ProductTotalOut,
+)
+from orders.shown import cart_and_products, placed, product_total
 
-blueprint = APIBlueprint("v1", __name__, url_prefix="/v1")
+blueprint = APIBlueprint("v1", __name__, url_prefix="/v1", tag="orders")
 
 
 @blueprint.get("/cart")
@@ -39,17 +66,19 @@ def get_cart() -> CartOut:
 @requires()
 @blueprint.output({}, status_code=204)
 def delete_cart() -> str:
+    """Empty the cart."""
     database().run(clear_cart, customer_id=identity().user_id)
     return ""
 
 
 @blueprint.put("/cart/items/<ref>")
 @requires()
+@refuses(ProductNotFound, CartFull)
 @blueprint.input(CartLineIn, arg_name="line")
 @blueprint.output(CartOut)
 def put_cart_item(ref: str, line: CartLineIn) -> CartOut:
     """Want so many units of a product. A cart may want more than there is."""
-    product = _catalog().product(ref)
+    product = catalog().product(ref)
     database().run(
         set_cart_line,
         customer_id=identity().user_id,
@@ -61,30 +90,40 @@ def put_cart_item(ref: str, line: CartLineIn) -> CartOut:
 
 @blueprint.delete("/cart/items/<ref>")
 @requires()
+@refuses(ProductNotFound, NotInCart)
 @blueprint.output({}, status_code=204)
 def delete_cart_item(ref: str) -> str:
-    product_id = _catalog().product_ids([ref])[ref]
+    """Take a product out of the cart."""
+    product_id = catalog().product_ids([ref])[ref]
     database().run(remove_cart_line, customer_id=identity().user_id, product_id=product_id)
     return ""
 
 
 @blueprint.post("/orders")
 @requires()
+@refuses(
+    *(IdempotencyKeyMissing, IdempotencyKeyInvalid, IdempotencyKeyReused, InProgress),
+    *(ProductNotFound, InsufficientStock, PriceChanged, EmptyOrder, OrderTooLarge),
+)
 @blueprint.input(OrderIn, arg_name="wanted")
+@blueprint.input(IdempotencyHeaderNeeded, location="headers", arg_name="sent")
 @blueprint.output(OrderOut, status_code=201)
-def post_order(wanted: OrderIn) -> Response:
-    """Order these items, or the cart. Needs an Idempotency-Key; the same key is the same order."""
-    key = Key(owner_id=identity().user_id, word=read_key(request.headers.get("Idempotency-Key")))
+def post_order(wanted: OrderIn, sent: IdempotencyHeaderNeeded) -> Response:
+    """Order these items, or the cart. Needs an Idempotency-Key; the same key is the same order.
+
+    All lines are taken or none: a refusal for lack of stock names every short line.
+    """
+    key = Key(owner_id=identity().user_id, word=read_key(sent.key))
     replay = _replay(key, wanted)
     if replay is not None:
-        return _answer(replay)
-    placement = _checkout().place(
+        return placed(replay)
+    placement = checkout().place(
         key,
         fingerprint=wanted.fingerprint(),
         lines=_lines(wanted),
         expected_total=wanted.expected_total,
     )
-    return _answer(placement)
+    return placed(placement)
 
 
 @blueprint.get("/orders")
@@ -107,13 +146,16 @@ def get_orders(page: Page) -> OrdersOut:
 
 @blueprint.get("/orders/<uuid:order_id>")
 @requires()
+@refuses(OrderNotFound)
 @blueprint.output(OrderOut)
 def get_order(order_id: UUID) -> OrderOut:
+    """One order: one's own, or anybody's for an admin."""
     return OrderOut.of(database().read(queries.order_by_id, order_id, customer_id=_whose()))
 
 
 @blueprint.post("/orders/<uuid:order_id>/cancel")
 @requires()
+@refuses(OrderNotFound, NotCancellable, InProgress)
 @blueprint.output(OrderOut)
 def post_order_cancel(order_id: UUID) -> OrderOut:
     """Take an order back, once; again it is the same cancelled order."""
@@ -122,22 +164,11 @@ def post_order_cancel(order_id: UUID) -> OrderOut:
 
 @blueprint.get("/orders/products/<ref>/total")
 @public
+@refuses(ProductNotFound)
 @blueprint.output(ProductTotalOut)
 def get_product_total(ref: str) -> ProductTotalOut:
     """How many units of a product were ordered and not cancelled."""
-    product = _catalog().product(ref)
-    total = database().read(queries.units_sold, product.product_id)
-    return ProductTotalOut(product_id=product.product_id, total_quantity=total)
-
-
-def _catalog() -> Catalog:
-    found: Catalog = current_app.extensions["catalog"]
-    return found
-
-
-def _checkout() -> Checkout:
-    found: Checkout = current_app.extensions["checkout"]
-    return found
+    return product_total(ref)
 
 
 def _whose() -> int | None:
@@ -146,11 +177,8 @@ def _whose() -> int | None:
 
 
 def _shown_cart() -> CartOut:
-    config: Config = current_app.extensions["config"]
-    cart = database().read(queries.cart_of, identity().user_id)
-    found = _catalog().products(str(number) for number in cart.lines)
-    products = {product.product_id: product for product in found.values()}
-    return CartOut.of(cart, products, config.currency)
+    cart, products = cart_and_products(identity().user_id)
+    return CartOut.of(cart, products, config().currency)
 
 
 def _replay(key: Key, wanted: OrderIn) -> Placement | None:
@@ -174,7 +202,7 @@ def _lines(wanted: OrderIn) -> Mapping[int, int] | None:
         return None
     if not wishes:
         raise EmptyOrder
-    ids = _catalog().product_ids(wishes)
+    ids = catalog().product_ids(wishes)
     lines: Counter[int] = Counter()
     for ref, units in wishes.items():
         lines[ids[ref]] += units
@@ -182,12 +210,3 @@ def _lines(wanted: OrderIn) -> Mapping[int, int] | None:
         wrong = f"at most {MOST_LINES} products, and {MOST_UNITS} units of each"
         raise Unprocessable(errors={"items": [wrong]})
     return lines
-
-
-def _answer(placement: Placement) -> Response:
-    is_problem = placement.answer.status >= 400  # noqa: PLR2004 - where HTTP's refusals begin
-    kind = "application/problem+json" if is_problem else "application/json"
-    response = Response(placement.answer.body, placement.answer.status, content_type=kind)
-    if placement.is_replay:
-        response.headers["Idempotent-Replayed"] = "true"
-    return response
