@@ -27,6 +27,10 @@ STRANGERS_MAY = {
         "s4.post_register": "who signs up has no token yet",
         "s4.post_login": "nor has who logs in",
     },
+    "catalog": {
+        "s3.post_product": "as the built-in seller, and only where OPEN_STORE is set; else 401",
+        "s3.post_stock": "the same, and only to that seller's own products",
+    },
     "orders": {
         "s3.post_cart_add": "only for guests, and only where OPEN_STORE is set; else 401",
         "s3.post_cart_remove": "the same",

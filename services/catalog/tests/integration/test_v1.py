@@ -4,22 +4,6 @@ from uuid import uuid4
 import pytest
 
 
-@pytest.fixture
-def grace(token_factory):
-    """The seller of the products that ``sell`` makes."""
-    return token_factory.bearer(7, "grace")
-
-
-@pytest.fixture
-def ada(token_factory):
-    return token_factory.bearer(8, "ada")
-
-
-@pytest.fixture
-def admin(token_factory):
-    return token_factory.bearer(1, "root", "admin")
-
-
 def test_a_new_product_is_answered_with_everything_that_is_known_of_it(client, grace):
     wanted = {
         "name": "Blue shoes",
