@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one API document: every service's paths and the gateway's own, behind one address."""
+
+from collections import Counter
+from importlib.metadata import version
+from typing import Any
+
+from souk_apidocs import components, gateway
+from souk_apidocs.groups import GROUPS, groups_of
+from souk_apidocs.services import SERVICES, document_of
+
+METHODS = ("get", "post", "put", "patch", "delete")
+HIDDEN = ("/internal/", "/metrics", "/healthz", "/readyz")
+"""What the gateway does not let through, or answers itself."""
+
+INFO = {
+    "title": "Souk",
+    "summary": "A marketplace that never sells what it does not have.",
+    "description": (
+        "One address for everything: the canonical API under `/v1`, and five older APIs (S0 to S4) "
+        "on their own paths, over the same products, users and orders.\n\n"
+        "Errors are RFC 9457 problems with a stable `code`; S4 answers in its own envelope. "
+        "Every answer has an `X-Request-Id`. Paths work with and without a slash at their end. "
+        'On `/v1` money is a decimal string beside its `currency`: `"12.50"`, `"USD"`; '
+        "on the older paths it is a number."
+    ),
+    "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+}
+
+TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": (
+        "An access token (ES256, ten minutes) from signing up or logging in: "
+        "`Authorization: Bearer …`. The token alone, without `Bearer`, is taken too."
+    ),
+}
+
+
+def build() -> dict[str, Any]:
+    """The document, the same for the same code, whoever makes it and wherever."""
+    return merge({service: document_of(service) for service in SERVICES})
+
+
+def merge(documents: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """One document out of those of the services, by service.
+
+    Raises:
+        ValueError: Two services answer the same call, or an operation belongs to no group.
+    """
+    schemas, names = components.merge(documents)
+    paths: dict[str, Any] = {}
+    for service, document in documents.items():
+        for path, operations in document["paths"].items():
+            if path.startswith(HIDDEN):
+                continue
+            known = paths.setdefault(path, {})
+            for method, operation in operations.items():
+                if method in known:
+                    raise ValueError(f"two services answer {method.upper()} {path}")
+                found = components.renamed(operation, service, names)
+                tags = groups_of(method, path, operation.get("tags", []))
+                known[method] = {**found, "tags": tags}
+    paths |= gateway.PATHS
+    _name_apart(paths)
+    return {
+        "openapi": "3.1.0",
+        "info": {**INFO, "version": version("souk-common")},
+        "servers": [{"url": "/", "description": "The gateway that serves this document"}],
+        "tags": [{"name": name, "description": text} for name, text in GROUPS.items()],
+        "paths": _in_order(paths),
+        "components": {
+            "schemas": components.used(schemas, paths),
+            "securitySchemes": {"token": TOKEN},
+        },
+    }
+
+
+def operations_of(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Every operation as (method, path, operation), in the document's order."""
+    return [
+        (method, path, operation)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    ]
+
+
+def _name_apart(paths: dict[str, Any]) -> None:
+    """Give operations of one name the names of their groups as well: every name is unique."""
+    everything = [one for operations in paths.values() for one in operations.values()]
+    counts = Counter(one["operationId"] for one in everything)
+    for one in everything:
+        if counts[one["operationId"]] > 1:
+            group = "".join(letter for letter in one["tags"][0].lower() if letter.isalnum())
+            one["operationId"] = f"{group}_{one['operationId']}"
+
+
+def _in_order(paths: dict[str, Any]) -> dict[str, Any]:
+    """By group, then by path: the order in which people see them."""
+    groups = list(GROUPS)
+    whole = {
+        path: {
+            method: _operation_in_order(operations[method])
+            for method in METHODS
+            if method in operations
+        }
+        for path, operations in paths.items()
+    }
+
+    def place(path: str) -> tuple[int, str]:
+        return min(groups.index(one["tags"][0]) for one in whole[path].values()), path.replace(
+            ".", "~"
+        )
+
+    return {path: whole[path] for path in sorted(whole, key=place)}
+
+
+def _operation_in_order(operation: dict[str, Any]) -> dict[str, Any]:
+    order = ("tags", "summary", "description", "operationId", "security", "parameters")
+    last = {"responses": dict(sorted(operation["responses"].items()))}
+    first = {name: operation[name] for name in order if operation.get(name) not in (None, "")}
+    rest = {name: value for name, value in operation.items() if name not in {*first, *last}}
+    return first | {name: value for name, value in rest.items() if name not in order} | last
