@@ -20,6 +20,7 @@ from common.contracts import (
     ProductChanged,
     ProductCreated,
     ProductPriceChanged,
+    StockChanged,
     UserChanged,
     UserDeleted,
     UserRegistered,
@@ -30,7 +31,7 @@ from common.identifiers import uuid7
 from notifier import queries
 from notifier.commands.deliveries import fan_out
 from notifier.config import Config
-from notifier.handlers import HANDLERS
+from notifier.handlers import EFFECTS
 from notifier.models import Delivery, Mailbox, Notice, Recipient
 from notifier.sender import Sender
 
@@ -103,6 +104,14 @@ class Make:
         return kind(**_product(product_id, name), changes=told)
 
     @staticmethod
+    def stock(
+        old: int = 5, new: int = 3, *, product_id: int = 42, reason: str = "corrected"
+    ) -> StockChanged:
+        return StockChanged(
+            product_id=product_id, delta=new - old, reason=reason, on_hand=new, available=new
+        )
+
+    @staticmethod
     def order(
         customer_id: int = 5, *, kind: type[Event] = OrderPlaced, name: str = "Blue shoes"
     ) -> Event:
@@ -162,14 +171,14 @@ class House:
         return sealed
 
     def hear_again(self, event: Event, sealed: Envelope) -> None:
-        self.database.run(HANDLERS[type(event)], event, sealed)
+        self.database.run(EFFECTS[type(event)], event, sealed)
 
     def hear_all(self, events: list[Event]) -> None:
         """Let the service handle these in one transaction, as the subscriber does."""
 
         def handle(session: Session) -> None:
             for event in events:
-                HANDLERS[type(event)](session, event, seal(event))
+                EFFECTS[type(event)](session, event, seal(event))
 
         self.database.run(handle)
 

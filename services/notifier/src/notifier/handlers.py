@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from common.contracts import (
+    SUBSCRIPTIONS,
     Event,
     OrderCancelled,
     OrderPlaced,
@@ -17,6 +18,7 @@ from common.contracts import (
     ProductCreated,
     ProductDeleted,
     ProductPriceChanged,
+    StockChanged,
     StockLow,
     UserChanged,
     UserDeleted,
@@ -24,9 +26,13 @@ from common.contracts import (
 )
 from common.events import Envelope
 from common.subscriber import Handler
-from notifier.models import Notice, NoticePart, Recipient, notice_id_of_update
+from notifier.models import Notice, NoticePart, Product, Recipient, notice_id_of_update
 from notifier.queries import has_part
 from notifier.stories import tell
+
+FIRST_STOCK_REASON = "initial stock"
+FIRST_STOCK_VERSION = 2
+"""A product's stock is made empty as version 1; its first units are the next one."""
 
 
 def on_user_told(
@@ -54,14 +60,39 @@ def on_user_told(
 def on_product_updated(
     session: Session, event: ProductChanged | ProductPriceChanged, envelope: Envelope
 ) -> None:
-    """Note an update; its two events become one notice, whichever comes first.
+    """Note an update; all its events become one notice, whichever comes first."""
+    _learn(session, event, envelope)
+    if not _changes_nothing(event):
+        _note_update(session, event, envelope)
+
+
+def on_stock_changed(session: Session, event: StockChanged, envelope: Envelope) -> None:
+    """Note that somebody changed how many there are, as a part of the same request's update.
+
+    What an order took or gave back is no news: that was an event's doing, and the envelope names
+    it. The reason does not decide, for whoever changes the stock may give any.
+    """
+    if envelope.causationid is None and event.delta and not _is_first_stock(event, envelope):
+        _note_update(session, event, envelope)
+
+
+def _is_first_stock(event: StockChanged, envelope: Envelope) -> bool:
+    """Whether these are the units that a product was created with: its own mail tells of it."""
+    is_first_change = envelope.aggregateversion == FIRST_STOCK_VERSION
+    return is_first_change and event.reason == FIRST_STOCK_REASON
+
+
+def _note_update(
+    session: Session, event: ProductChanged | ProductPriceChanged | StockChanged, envelope: Envelope
+) -> None:
+    """Add *event* to the notice of its request and product.
 
     What comes after the deliveries were made, and a second event of the same type, is a notice of
     its own: another mail is better than none.
     """
-    if _changes_nothing(event) or session.get(NoticePart, envelope.id) is not None:
+    if session.get(NoticePart, envelope.id) is not None:
         return
-    notice_id = notice_id_of_update(envelope.subject, envelope.correlationid)
+    notice_id = notice_id_of_update(f"product/{event.product_id}", envelope.correlationid)
     # The lock keeps the fan-out from closing the notice between our look and our insert.
     notice = session.get(Notice, notice_id, with_for_update=True, populate_existing=True)
     if notice is None:
@@ -70,6 +101,14 @@ def on_product_updated(
         notice_id = envelope.id
         session.add(Notice(id=notice_id))
     _add_part(session, notice_id, event, envelope)
+
+
+def on_product_came_or_went(
+    session: Session, event: ProductCreated | ProductDeleted, envelope: Envelope
+) -> None:
+    """Note a new product, or one that is gone."""
+    _learn(session, event, envelope)
+    on_admin_news(session, event, envelope)
 
 
 def on_admin_news(
@@ -90,6 +129,23 @@ def on_order_settled(
         _add_part(session, envelope.id, event, envelope)
 
 
+def _learn(
+    session: Session,
+    event: ProductCreated | ProductChanged | ProductPriceChanged | ProductDeleted,
+    envelope: Envelope,
+) -> None:
+    """Know what the product is called as of the newest version told, in whatever order."""
+    product = session.get(Product, event.product_id, with_for_update=True, populate_existing=True)
+    if product is None:
+        product = Product(id=event.product_id)
+        session.add(product)
+    elif product.version >= envelope.aggregateversion:
+        return
+    product.version = envelope.aggregateversion
+    product.sku, product.name = event.sku, event.name
+    session.flush()
+
+
 def _changes_nothing(event: ProductChanged | ProductPriceChanged) -> bool:
     if isinstance(event, ProductPriceChanged):
         return event.old_price == event.new_price
@@ -97,7 +153,7 @@ def _changes_nothing(event: ProductChanged | ProductPriceChanged) -> bool:
 
 
 def _add_part(session: Session, notice_id: UUID, event: Event, envelope: Envelope) -> None:
-    tell([(envelope, event)], currency="")
+    tell([(envelope, event)], currency="", names={})
     session.flush()
     session.add(
         NoticePart(
@@ -110,15 +166,20 @@ def _add_part(session: Session, notice_id: UUID, event: Event, envelope: Envelop
     session.flush()
 
 
-HANDLERS: dict[type[Event], Handler] = {
+EFFECTS: dict[type[Event], Handler] = {
     UserRegistered: on_user_told,
     UserChanged: on_user_told,
     UserDeleted: on_user_told,
-    ProductCreated: on_admin_news,
+    ProductCreated: on_product_came_or_went,
     ProductChanged: on_product_updated,
-    ProductDeleted: on_admin_news,
+    ProductDeleted: on_product_came_or_went,
     ProductPriceChanged: on_product_updated,
+    StockChanged: on_stock_changed,
     StockLow: on_admin_news,
     OrderPlaced: on_order_settled,
     OrderCancelled: on_order_settled,
+}
+
+HANDLERS: dict[type[Event], Handler] = {
+    event: EFFECTS[event] for event in SUBSCRIPTIONS["notifier"]
 }

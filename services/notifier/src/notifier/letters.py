@@ -52,7 +52,7 @@ def compose(letter: Letter, *, source: str, currency: str, now: datetime) -> Ema
         now: The Date header.
     """
     assert letter.address is not None
-    stories = [tell(parts, currency=currency) for parts in letter.notices]
+    stories = [tell(parts, currency=currency, names=letter.names) for parts in letter.notices]
     message = EmailMessage(policy=WIRE)
     message["From"] = Address("Souk", addr_spec=source)
     message["To"] = Address(addr_spec=letter.address)

@@ -69,6 +69,21 @@ class Recipient(Base):
         return notice.customer_id == self.user_id or (notice.is_for_admins and self.role == ADMIN)
 
 
+class Product(Base):
+    """What a product is called, as its own events last told: news of its stock do not say it.
+
+    Attributes:
+        version: Of the product, as of the news that this row holds; older news are dropped.
+    """
+
+    __tablename__ = "products"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    sku: Mapped[str | None] = mapped_column(exact(64))
+    name: Mapped[str] = mapped_column(VARCHAR(512, charset="utf8mb4"))
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
 class Mailbox(Base):
     """How fast one user is written to. Its row is locked while mails are chosen for that user.
 

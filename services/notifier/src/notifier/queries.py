@@ -2,7 +2,7 @@
 """Reads: never write, never lock."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,10 +10,11 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from common.contracts import StockChanged
 from common.db import database_clock
 from common.subscriber import read_message
-from notifier.models import Delivery, Notice, NoticePart, Recipient, Status
-from notifier.stories import Part
+from notifier.models import Delivery, Notice, NoticePart, Product, Recipient, Status
+from notifier.stories import Called, Names, Part
 
 
 class RecipientUnknown(Exception):
@@ -30,6 +31,7 @@ class Letter:
         delivery_ids: What the mail delivers.
         unwanted_ids: Deliveries that the recipient may not get any more.
         usernames: Of the users who did something in it.
+        names: Of the products whose events do not name them.
     """
 
     mail_id: UUID
@@ -38,6 +40,7 @@ class Letter:
     delivery_ids: list[UUID]
     unwanted_ids: list[UUID]
     usernames: dict[str, str]
+    names: Names
 
 
 def current_time(session: Session) -> datetime:
@@ -69,6 +72,7 @@ def letter(session: Session, *, mail_id: UUID, user_id: int) -> Letter:
         delivery_ids=list(wanted),
         unwanted_ids=[row.id for row in rows if row.id not in wanted],
         usernames=_usernames(session, actors),
+        names=product_names(session, notices),
     )
 
 
@@ -79,6 +83,16 @@ def parts_of(session: Session, notice_ids: Collection[UUID]) -> dict[UUID, list[
     for row in session.execute(query.where(NoticePart.notice_id.in_(notice_ids))):
         parts[row.notice_id].append(read_message(bytes(row.body)))
     return parts
+
+
+def product_names(session: Session, notices: Iterable[Sequence[Part]]) -> Names:
+    """What the products are called whose events in *notices* do not say it."""
+    events = (event for parts in notices for _, event in parts)
+    ids = {event.product_id for event in events if isinstance(event, StockChanged)}
+    if not ids:
+        return {}
+    query = select(Product.id, Product.sku, Product.name).where(Product.id.in_(ids))
+    return {row.id: Called(sku=row.sku, name=row.name) for row in session.execute(query)}
 
 
 def has_part(session: Session, notice_id: UUID, event_type: str) -> bool:

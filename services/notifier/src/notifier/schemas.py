@@ -3,9 +3,24 @@
 
 from typing import Self
 
+from pydantic import ConfigDict
+from pydantic.config import JsonDict
+
 from common.clock import rfc3339
 from common.schemas import Page, Shown
 from notifier.models import Delivery, Status
+
+EXAMPLE: JsonDict = {
+    "id": "0199d0a4-5f00-7000-8000-000000000002",
+    "event_id": "0199d0a4-5f00-7000-8000-000000000001",
+    "event_type": "ProductPriceChanged",
+    "recipient": "ada@example.com",
+    "subject": "Price changed: Brass lamp 12.50 → 10.00 USD",
+    "status": "sent",
+    "attempts": 1,
+    "created_at": "2026-11-20T12:00:00.000Z",
+    "sent_at": "2026-11-20T12:00:01.000Z",
+}
 
 
 class NotificationQuery(Page):
@@ -13,6 +28,8 @@ class NotificationQuery(Page):
 
 
 class NotificationOut(Shown):
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
+
     id: str
     event_id: str
     event_type: str

@@ -3,7 +3,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from common.contracts import (
     ProductCreated,
     ProductDeleted,
     ProductPriceChanged,
+    StockChanged,
     StockLow,
 )
 from common.events import Envelope
@@ -32,6 +33,18 @@ INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 MONEY_FIELDS = frozenset({"price"})
 
 Part = tuple[Envelope, Event]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Called:
+    """What a product is called."""
+
+    sku: str | None
+    name: str
+
+
+Names = Mapping[int, Called]
+"""By product id; of those that nobody has told us about there is nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +103,15 @@ def one_line(text: str, longest: int | None = None) -> str:
     return line
 
 
-def tell(parts: Sequence[Part], *, currency: str) -> Story:
+def tell(parts: Sequence[Part], *, currency: str, names: Names) -> Story:
     """Tell one notice.
 
     Args:
         parts: The events of one change, in any order; at most one of each type.
         currency: Of amounts whose event names none.
+        names: Of products whose event names none.
     """
-    told = [_tell_one(part, currency) for part in sorted(parts, key=_weight)]
+    told = [_tell_one(part, currency, names) for part in sorted(parts, key=_weight)]
     story = told[0]
     return replace(
         story,
@@ -111,18 +125,26 @@ def first_part(parts: Iterable[Part]) -> Part:
     return min(parts, key=_weight)
 
 
-def _weight(part: Part) -> tuple[bool, UUID]:
+def _weight(part: Part) -> tuple[int, UUID]:
     envelope, event = part
-    return not isinstance(event, ProductPriceChanged), envelope.id
+    match event:
+        case ProductPriceChanged():
+            return 0, envelope.id
+        case StockChanged():
+            return 2, envelope.id
+        case _:
+            return 1, envelope.id
 
 
-def _tell_one(part: Part, currency: str) -> Story:
+def _tell_one(part: Part, currency: str, names: Names) -> Story:
     envelope, event = part
     match event:
         case ProductPriceChanged():
             return _price_changed(envelope, event)
         case ProductCreated() | ProductChanged() | ProductDeleted():
             return _product_changed(envelope, event, currency)
+        case StockChanged():
+            return _stock_changed(envelope, event, names.get(event.product_id))
         case StockLow():
             return _stock_low(envelope, event)
         case OrderPlaced() | OrderCancelled():
@@ -208,6 +230,19 @@ def _shown(field: str, value: Any, currency: str) -> str:
             return one_line(value)
         case _:
             return one_line(orjson.dumps(value).decode())
+
+
+def _stock_changed(envelope: Envelope, event: StockChanged, called: Called | None) -> Story:
+    old, new = event.on_hand - event.delta, event.on_hand
+    known = called or Called(sku=None, name=f"Product {event.product_id}")
+    name = one_line(known.name, LONGEST_NAME)
+    return _story(
+        envelope,
+        headline=f"Stock changed: {name} {old} → {new}",
+        intro="Somebody changed how many there are of a product.",
+        facts=_product(event.product_id, known.sku, known.name),
+        rows=(Row(label="On hand", old=str(old), new=f"{new} ({one_line(event.reason)})"),),
+    )
 
 
 def _stock_low(envelope: Envelope, event: StockLow) -> Story:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+from itertools import permutations
 from threading import Barrier, Thread
 
 import pytest
 
 from common.contracts import OrderCancelled, ProductDeleted, StockLow
+from common.identifiers import uuid7
 
 ADMINS = ["ada@example.com", "grace@example.com", "linus@example.com"]
 
@@ -88,7 +90,8 @@ def test_a_notice_waits_for_its_other_events(house, make):
 
 
 @pytest.mark.parametrize(
-    "name", ["price", "changed", "created", "deleted", "stock_low", "order", "cancelled"]
+    "name",
+    ["price", "changed", "created", "deleted", "stock", "stock_low", "order", "cancelled"],
 )
 def test_every_event_that_comes_twice_is_mailed_once(house, make, name):
     event = {
@@ -96,6 +99,7 @@ def test_every_event_that_comes_twice_is_mailed_once(house, make, name):
         "changed": make.changed(),
         "created": make.changed({"price": (None, 100)}, kind=make.created_product),
         "deleted": make.changed({"price": (100, None)}, kind=ProductDeleted),
+        "stock": make.stock(),
         "stock_low": StockLow(product_id=42, sku=None, name="Shoes", available=1, threshold=2),
         "order": make.order(customer_id=5),
         "cancelled": make.order(customer_id=5, kind=OrderCancelled),
@@ -198,3 +202,90 @@ def test_two_fan_outs_at_once_make_each_delivery_once(house, make):
         thread.join()
 
     assert len(house.deliveries()) == 90
+
+
+def test_a_stock_that_somebody_corrected_is_mailed_with_the_old_number_and_the_name(house, make):
+    house.hear(make.changed({"price": (None, 1250)}, kind=make.created_product))
+    house.send()
+    house.post.sent.clear()
+    house.hear(make.stock(5, 3, reason="counted again"), aggregateversion=7)
+    house.send()
+
+    assert house.post.addresses == ADMINS
+    assert set(house.post.subjects) == {"Stock changed: Blue shoes 5 → 3"}
+    text = house.post.sent[0].get_body(("plain",)).get_content()
+    assert "On hand: 5 → 3 (counted again)" in text
+    assert "SKU: SH-42" in text
+    assert "By: ada (user/1)" in text
+
+
+def test_news_of_the_stock_before_any_of_its_product_are_mailed_by_its_id(house, make):
+    house.hear(make.stock(5, 3))
+    house.send()
+
+    assert set(house.post.subjects) == {"Stock changed: Product 42 5 → 3"}
+
+
+def test_an_older_name_does_not_replace_a_newer_one(house, make):
+    house.hear(make.changed(name="Red shoes"), aggregateversion=3)
+    house.hear(make.changed(name="Blue shoes"), aggregateversion=2)
+    house.send()
+    house.hear(make.stock(5, 3))
+    house.send()
+
+    assert house.post.subjects[-1] == "Stock changed: Red shoes 5 → 3"
+
+
+@pytest.mark.parametrize("order", list(permutations(("price", "changed", "stock"))))
+def test_everything_that_one_request_changed_is_one_mail_in_any_order_and_twice(house, make, order):
+    events = {"price": make.price(), "changed": make.changed(), "stock": make.stock(5, 3)}
+    told = [(events[name], house.hear(events[name], correlationid="c0ffee")) for name in order]
+    for event, envelope in told[::-1]:
+        house.hear_again(event, envelope)
+    house.send()
+    for event, envelope in told:
+        house.hear_again(event, envelope)
+    house.send()
+
+    assert house.post.addresses == ADMINS
+    assert set(house.post.subjects) == {"Price changed: Blue shoes 12.50 → 10.00 USD"}
+    text = house.post.sent[0].get_body(("plain",)).get_content()
+    for row in ("12.50 USD → 10.00 USD", "Red shoes → Blue shoes", "On hand: 5 → 3"):
+        assert row in text
+
+
+def test_what_orders_take_and_give_back_is_no_news(house, make):
+    for reason in ("sold", "cancelled"):
+        house.hear(make.stock(reason=reason), causationid=str(uuid7()), actor="user/5")
+    house.send()
+
+    assert house.post.sent == []
+
+
+def test_nobody_hides_a_change_of_the_stock_behind_a_reason(house, make):
+    house.hear(make.stock(5, 3, reason="sold"), aggregateversion=4)
+    house.hear(make.stock(3, 9, reason="initial stock"), aggregateversion=5)
+    house.send()
+
+    assert len(house.post.sent) == 6
+
+
+def test_a_product_with_its_first_units_is_one_mail_in_either_order(house, make):
+    created = make.changed({"price": (None, 1250)}, kind=make.created_product)
+    first = make.stock(0, 5, reason="initial stock")
+    house.hear(first, correlationid="c0ffee", aggregateversion=2)
+    house.send()
+    house.hear(created, correlationid="c0ffee")
+    house.send()
+    house.hear(first, correlationid="c0ffee", aggregateversion=2)
+    house.send()
+
+    assert house.post.addresses == ADMINS
+    assert set(house.post.subjects) == {"New product: Blue shoes 12.50 USD"}
+
+
+def test_a_stock_that_stays_as_it_was_is_mailed_to_nobody(house, make):
+    house.hear(make.stock(5, 5))
+    house.send()
+
+    assert house.post.sent == []

@@ -3,6 +3,7 @@ import pytest
 from pydantic import ValidationError
 
 from notifier.config import Config
+from notifier.mail import backend_of
 
 GOOD = {
     "database_url": "mysql://",
@@ -52,6 +53,28 @@ def test_these_settings_are_good(change):
 def test_these_settings_are_refused_with_their_name(change, complaint):
     with pytest.raises(ValidationError, match=complaint):
         Config(**(GOOD | change))
+
+
+def test_ses_is_set_up_by_the_names_that_the_seed_gives(monkeypatch):
+    environment = GOOD | {
+        "mail_backend": "ses",
+        "region_name": "eu-west-3",
+        "aws_access_key_id": "AKIASEED",
+        "aws_secret_access_key": "s3cret-canary",
+        "email_source": "market@example.org",
+    }
+    del environment["mail_dir"]
+    for name, value in environment.items():
+        monkeypatch.setenv(name.upper(), value)
+
+    backend = backend_of(Config.load())
+
+    client = backend._client
+    assert backend._source == "market@example.org"
+    assert client.meta.region_name == "eu-west-3"
+    assert client.meta.service_model.service_name == "sesv2"
+    credentials = client._request_signer._credentials
+    assert (credentials.access_key, credentials.secret_key) == ("AKIASEED", "s3cret-canary")
 
 
 def test_no_secret_is_shown():

@@ -28,6 +28,7 @@ def write(make):
             delivery_ids=[],
             unwanted_ids=[],
             usernames={"user/7": "grace"} if usernames is None else usernames,
+            names={},
         )
         mail = compose(found, source="shop@example.org", currency="USD", now=NOW)
         return parts, message_from_bytes(mail.as_bytes(), policy=policy.default)
@@ -107,6 +108,7 @@ def test_an_address_with_a_line_break_is_no_address(make):
         delivery_ids=[],
         unwanted_ids=[],
         usernames={},
+        names={},
     )
 
     with pytest.raises(ValueError):
@@ -122,6 +124,7 @@ def test_a_mail_is_plain_ascii_with_whole_line_ends(make):
         delivery_ids=[],
         unwanted_ids=[],
         usernames={},
+        names={},
     )
 
     content = compose(found, source="shop@example.org", currency="USD", now=NOW).as_bytes()

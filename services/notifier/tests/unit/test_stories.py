@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from common.contracts import OrderCancelled, ProductDeleted, StockChanged, StockLow
-from notifier.stories import first_part, one_line, tell
+from common.contracts import OrderCancelled, ProductDeleted, ProductViewed, StockLow
+from notifier.stories import Called, first_part, one_line, tell
 
 
 @pytest.fixture
 def told(make):
     def tell_of(*events, **envelope):
-        return tell([(make.seal(event, **envelope), event) for event in events], currency="EUR")
+        parts = [(make.seal(event, **envelope), event) for event in events]
+        return tell(parts, currency="EUR", names={})
 
     return tell_of
 
@@ -26,9 +27,9 @@ def test_a_new_price_is_told_with_the_old_one(make, told):
 def test_price_and_name_of_one_update_are_one_story_in_either_order(make):
     parts = [(make.seal(event), event) for event in (make.changed(), make.price())]
 
-    story = tell(parts, currency="USD")
+    story = tell(parts, currency="USD", names={})
 
-    assert story == tell(parts[::-1], currency="USD")
+    assert story == tell(parts[::-1], currency="USD", names={})
     assert story.headline.startswith("Price changed: Blue shoes")
     assert [row.label for row in story.rows] == ["Price", "Name"]
     assert set(story.event_ids) == {envelope.id for envelope, _ in parts}
@@ -71,6 +72,30 @@ def test_low_stock_is_told_with_what_is_left(told):
     assert ("SKU", "—") in story.facts
 
 
+def test_a_corrected_stock_is_told_with_the_old_number_and_the_product_s_name(make):
+    event = make.stock(5, 3)
+    names = {42: Called(sku="SH-42", name="Blue shoes")}
+
+    story = tell([(make.seal(event), event)], currency="USD", names=names)
+
+    assert story.headline == "Stock changed: Blue shoes 5 → 3"
+    assert [(row.label, row.old, row.new) for row in story.rows] == [
+        ("On hand", "5", "3 (corrected)")
+    ]
+    assert dict(story.facts) == {"Product": "Blue shoes", "SKU": "SH-42", "Product id": "42"}
+
+
+def test_the_stock_of_a_product_that_nobody_named_is_told_by_its_id(make, told):
+    assert told(make.stock(0, 7)).headline == "Stock changed: Product 42 0 → 7"
+
+
+def test_a_new_price_and_a_new_name_are_bigger_news_than_a_corrected_stock(make, told):
+    assert told(make.stock(), make.changed()).headline == "Product changed: Blue shoes (name)"
+    story = told(make.stock(), make.changed(), make.price())
+    assert story.headline.startswith("Price changed")
+    assert [row.label for row in story.rows] == ["Price", "Name", "On hand"]
+
+
 def test_a_receipt_lists_its_lines(make, told):
     story = told(make.order(name=""))
 
@@ -89,7 +114,7 @@ def test_a_cancelled_order_is_told_as_that(make, told):
 
 
 def test_what_is_not_mailed_has_no_story(told):
-    event = StockChanged(product_id=42, delta=1, reason="restock", on_hand=1, available=1)
+    event = ProductViewed(product_id=42, viewer_id=None, session="s", status=200, path="/")
 
     with pytest.raises(TypeError):
         told(event)

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from common.identifiers import uuid7
 from notifier.errors import NotificationNotFound
 from notifier.models import ADMIN, Delivery, Mailbox, Notice, NoticePart, Recipient, Status
-from notifier.queries import parts_of
-from notifier.stories import Part, first_part, tell
+from notifier.queries import parts_of, product_names
+from notifier.stories import Part, Story, first_part, tell
 
 MOST_ATTEMPTS = 10
 FIRST_DELAY_SECONDS = 5
@@ -48,10 +48,12 @@ def fan_out(session: Session, *, now: datetime, gather_seconds: float, currency:
     if not notices:
         return 0
     parts = parts_of(session, [notice.id for notice in notices])
+    names = product_names(session, parts.values())
     admins = _admins(session)
     rows = []
     for notice in notices:
-        about = _about(notice, parts[notice.id], currency) | {"created_at": now}
+        story = tell(parts[notice.id], currency=currency, names=names)
+        about = _about(notice, parts[notice.id], story) | {"created_at": now}
         readers = admins if notice.is_for_admins else _customer(session, notice)
         rows += [{**about, "id": uuid7(), **reader} for reader in readers]
         notice.fanned_out_at = now
@@ -79,13 +81,13 @@ def _customer(session: Session, notice: Notice) -> list[dict[str, Any]]:
     return [{"user_id": notice.customer_id, "recipient": address}]
 
 
-def _about(notice: Notice, parts: Sequence[Part], currency: str) -> dict[str, Any]:
+def _about(notice: Notice, parts: Sequence[Part], story: Story) -> dict[str, Any]:
     envelope, _ = first_part(parts)
     return {
         "notice_id": notice.id,
         "event_id": envelope.id,
         "event_type": envelope.type,
-        "subject": tell(parts, currency=currency).headline,
+        "subject": story.headline,
         "status": Status.PENDING,
         "attempts": 0,
     }

@@ -7,6 +7,7 @@ from apiflask import APIBlueprint
 
 from common.access import requires
 from common.app import cursors, database
+from common.spec import refuses
 from notifier import queries
 from notifier.commands.deliveries import resend
 from notifier.errors import NotificationNotFound
@@ -20,7 +21,7 @@ blueprint = APIBlueprint("v1", __name__, url_prefix="/v1/notifications", tag="no
 @blueprint.input(NotificationQuery, location="query", arg_name="wanted")
 @blueprint.output(NotificationsOut)
 def get_notifications(wanted: NotificationQuery) -> NotificationsOut:
-    """List deliveries, newest first."""
+    """List what was mailed to whom, newest first."""
     listing = f"notifications:{wanted.status or 'all'}"
     before = _position(listing, wanted.cursor) if wanted.cursor else None
     found = database().read(
@@ -36,9 +37,10 @@ def get_notifications(wanted: NotificationQuery) -> NotificationsOut:
 
 @blueprint.post("/<notification_id>/resend")
 @requires("admin")
+@refuses(NotificationNotFound)
 @blueprint.output(NotificationOut, status_code=202)
 def post_resend(notification_id: str) -> NotificationOut:
-    """Send a delivery once more; one that still waits goes on waiting."""
+    """Send a mail once more, also one that was sent; one that still waits goes on waiting."""
     delivery = database().run(
         resend,
         delivery_id=_identifier(notification_id),
