@@ -18,14 +18,21 @@ from auth.commands import refresh, users
 from auth.commands.users import Changes
 from auth.config import Config
 from auth.epochs import EpochCopies
-from auth.errors import BadCredentials, RefreshReused, TooManyFailures, WrongCurrentPassword
+from auth.errors import (
+    BadCredentials,
+    RefreshReused,
+    TooManyFailures,
+    UserNotFound,
+    WrongCurrentPassword,
+)
 from auth.keys import AccessTokens
 from auth.models import USER, Role, User
 from auth.names import name_key
 from auth.passwords import Hashing
+from auth.steady import SteadyTokens
 from auth.throttle import Throttle
 from common.db import Database
-from common.problems import Unavailable
+from common.problems import TokenInvalid, Unavailable, Unprocessable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +55,14 @@ class Accounts:
         *,
         database: Database,
         tokens: AccessTokens,
+        steady: SteadyTokens,
         hashing: Hashing,
         throttle: Throttle,
         copies: EpochCopies,
     ) -> None:
         self._database = database
         self._tokens = tokens
+        self._steady = steady
         self._hashing = hashing
         self._throttle = throttle
         self._copies = copies
@@ -79,18 +88,31 @@ class Accounts:
         )
         return self._logged_in(user, refresh_token)
 
-    def log_in(self, *, login: str, password: SecretStr) -> LoggedIn:
-        """Begin a log-in.
+    def authenticate(self, *, login: str, password: SecretStr) -> User:
+        """Whose *login* and *password* these are.
 
         Raises:
-            BadCredentials: No such user or a wrong password; neither answer nor time tells which.
+            BadCredentials: No such user or a wrong password; the time does not tell which.
             TooManyFailures: There were too many of these in a row.
         """
         user = self._database.read(queries.user_by_login, login)
         account = _account(user.id) if user else _nobodys_account(login)
         right = self._is_right(account, user.password_hash if user else None, password)
         if user is None or not right:
-            raise BadCredentials
+            raise BadCredentials(user_exists=user is not None)
+        return user
+
+    def access_token(self, user: User) -> str:
+        """A token for who *user* was when read: if that has changed since, its epoch is dead."""
+        return self._tokens.issue(user)
+
+    def log_in(self, *, login: str, password: SecretStr) -> LoggedIn:
+        """Begin a log-in.
+
+        Raises:
+            BadCredentials, TooManyFailures: As ``authenticate`` does.
+        """
+        user = self.authenticate(login=login, password=password)
         user, refresh_token = self._database.run(
             refresh.log_in, user_id=user.id, known_hash=user.password_hash, seconds=self._seconds
         )
@@ -115,6 +137,29 @@ class Accounts:
             self._punish(reuse)
             raise
         return self._logged_in(user, following)
+
+    def log_in_steadily(self, user: User) -> LoggedIn:
+        """Tokens of which the one for refreshing does not rotate, and which no table knows.
+
+        Args:
+            user: As read or written before; if that has changed since, the tokens are dead.
+        """
+        return self._logged_in(user, self._steady.issue(user))
+
+    def refresh_steadily(self, token: str) -> str:
+        """A new access token for a refresh token that does not rotate.
+
+        Raises:
+            TokenExpired, TokenInvalid: It is none, or not any more.
+        """
+        said = self._steady.read(token)
+        try:
+            user = self._database.read(queries.user_by_id, said.user_id)
+        except UserNotFound as error:
+            raise TokenInvalid from error
+        if user.token_epoch != said.epoch:
+            raise TokenInvalid("The token was revoked; log in again.")
+        return self._tokens.issue(user)
 
     def log_out(self, token: str) -> None:
         """End the log-in that a refresh token belongs to.
@@ -151,6 +196,14 @@ class Accounts:
             role=role,
         )
 
+    def create_guest(self, *, username: str) -> User:
+        """Give a guest an account without a password.
+
+        Raises:
+            UsernameTaken: Another user has it.
+        """
+        return self._database.run(users.register_guest, username=username)
+
     def change_user(
         self,
         user_id: int,
@@ -162,7 +215,7 @@ class Accounts:
         """Change a user in another's name, or in their own.
 
         Raises:
-            UserNotFound, EmailTaken, LastAdmin: As the command says.
+            UserNotFound, EmailTaken, LastAdmin, NeverLogsIn: As the command says.
         """
         if password is not None:
             changes = {**changes, "password_hash": self._hashing.hash(password)}
@@ -170,15 +223,25 @@ class Accounts:
         run: Callable[..., User] = self._killing_tokens if kills else self._database.run
         return run(users.change_user, user_id=user_id, changes=changes, known_hash=known_hash)
 
-    def change_own_password(
-        self, user_id: int, changes: Changes, *, current: SecretStr, password: SecretStr
+    def change_self(
+        self,
+        user_id: int,
+        changes: Changes,
+        *,
+        current: SecretStr | None,
+        password: SecretStr | None,
     ) -> User:
-        """Change one's own password, and what else changes with it.
+        """Change oneself. A new password needs the current one, or a found token were enough.
 
         Raises:
+            Unprocessable: *current* is missing.
             WrongCurrentPassword: *current* is wrong; it counts as a failed log-in.
             TooManyFailures: There were too many of these in a row.
         """
+        if password is None:
+            return self.change_user(user_id, changes)
+        if current is None:
+            raise Unprocessable(errors={"current_password": ["is needed to change the password"]})
         user = self._database.read(queries.user_by_id, user_id)
         if not self._is_right(_account(user_id), user.password_hash, current):
             raise WrongCurrentPassword

@@ -10,12 +10,27 @@ from auth.config import Config
 from auth.epochs import EpochCopies
 from auth.keys import AccessTokens
 from auth.passwords import Hashing
-from auth.routes import internal, keys, v1
+from auth.routes import (
+    internal,
+    keys,
+    s0_simple_project,
+    s1_marketplace,
+    s2_catalog,
+    s3_online_store,
+    s4_mithril,
+    v1,
+)
+from auth.steady import SteadyTokens
 from auth.throttle import Throttle
 from common.access import Epochs, Guard, connect_redis
 from common.app import create_service
 from common.db import Database
 from common.tokens import KeySet, ServiceTokens, Verifier
+
+ROOMS = (
+    *(v1, s0_simple_project, s1_marketplace, s2_catalog, s3_online_store, s4_mithril),
+    *(internal, keys),
+)
 
 
 def create_app(config: Config | None = None, *, database: Database | None = None) -> APIFlask:
@@ -26,7 +41,7 @@ def create_app(config: Config | None = None, *, database: Database | None = None
     app = create_service(
         "auth",
         config,
-        [v1.blueprint, internal.blueprint, keys.blueprint],
+        [room.blueprint for room in ROOMS],
         database=database,
         guard=own_guard(config, database, redis, tokens),
     )
@@ -40,6 +55,11 @@ def accounts_of(config: Config, database: Database, redis: Redis) -> Accounts:
         config,
         database=database,
         tokens=access_tokens(config),
+        steady=SteadyTokens(
+            config.secret_key.get_secret_value(),
+            issuer=config.token_issuer,
+            seconds=config.steady_token_seconds,
+        ),
         hashing=Hashing(at_once=config.hashing_at_once, wait_seconds=config.hashing_wait_seconds),
         throttle=Throttle(redis, free_failures=config.login_free_failures),
         copies=EpochCopies(redis),
@@ -53,6 +73,7 @@ def access_tokens(config: Config) -> AccessTokens:
         issuer=config.token_issuer,
         audience=config.token_audience,
         seconds=config.access_token_seconds,
+        guest_seconds=config.guest_token_seconds,
     )
 
 

@@ -32,6 +32,10 @@ class Config(ServiceSettings):
         refresh_token_seconds: Life of a session that nobody uses; each refresh begins it anew.
         refresh_grace_seconds: How long a used refresh token still gives its successor, for a client
             that asked twice at once or missed the answer.
+        steady_token_seconds: Life of the refresh tokens that do not rotate, S2's.
+        guest_token_seconds: Life of a guest's one access token.
+        open_store: Whether strangers may sell in the name of the built-in seller ``store``, S3's;
+            then this seller is made sure to exist.
         login_free_failures: Failed log-ins in a row before an account has to wait.
         hashing_at_once: Passwords that are hashed at the same time in one process; each takes
             19 MiB and a processor.
@@ -45,6 +49,9 @@ class Config(ServiceSettings):
     access_token_seconds: int = Field(default=600, ge=1, le=3600)
     refresh_token_seconds: int = Field(default=30 * 24 * 3600, ge=60)
     refresh_grace_seconds: int = Field(default=10, ge=0, le=60)
+    steady_token_seconds: int = Field(default=7 * 24 * 3600, ge=60)
+    guest_token_seconds: int = Field(default=24 * 3600, ge=60)
+    open_store: bool = False
     login_free_failures: int = Field(default=9, ge=1, le=100)
     hashing_at_once: int = Field(default=2, ge=1, le=64)
     hashing_wait_seconds: float = Field(default=5.0, gt=0, le=30)

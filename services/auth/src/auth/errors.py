@@ -28,7 +28,30 @@ class UserNotFound(NotFound):
 
 
 class BadCredentials(Unauthenticated):
+    """No such user or a wrong password; the answer does not tell which.
+
+    Attributes:
+        user_exists: For the one surface whose clients are told.
+    """
+
     detail = "The login or the password is wrong."
+
+    def __init__(self, *, user_exists: bool = True) -> None:
+        super().__init__()
+        self.user_exists = user_exists
+
+
+class NoSuchUser(Problem):
+    """Half of ``BadCredentials``, for S4."""
+
+    status = 404
+    detail = "Nobody has this username."
+
+
+class WrongPassword(Unauthenticated):
+    """The other half."""
+
+    detail = "The password is wrong."
 
 
 class WrongCurrentPassword(Unprocessable):
@@ -42,6 +65,7 @@ class NeverLogsIn(Unprocessable):
     """Guests and the built-in store have no password and no role, and never get one."""
 
     code = "invalid"
+    detail = "This account never logs in, so it has neither a password nor another role."
 
     def __init__(self, fields: Iterable[str]) -> None:
         named = {"password" if field == "password_hash" else field for field in fields}

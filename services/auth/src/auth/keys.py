@@ -87,6 +87,7 @@ class AccessTokens:
         private_key: PEM of the key that signs.
         previous_public_keys: PEMs of keys that signed before it.
         seconds: How long a token is good.
+        guest_seconds: How long a guest's is: nobody can log in to get the next one.
     """
 
     def __init__(
@@ -97,11 +98,13 @@ class AccessTokens:
         issuer: str,
         audience: str,
         seconds: int,
+        guest_seconds: int = 24 * 3600,
     ) -> None:
         self._key = read_private_key(private_key)
         self._issuer = issuer
         self._audience = audience
         self.seconds = seconds
+        self._guest_seconds = guest_seconds
         keys = [self._key.public_key(), *read_public_keys(previous_public_keys)]
         self._public = [public_jwk(key) for key in keys]
 
@@ -122,8 +125,10 @@ class AccessTokens:
             "epoch": user.token_epoch,
             "iat": now,
             "nbf": now,
-            "exp": now + self.seconds,
+            "exp": now + (self._guest_seconds if user.guest else self.seconds),
             "jti": uuid4().hex,
         }
+        if user.guest:
+            claims["guest"] = True
         headers = {"kid": self._public[0]["kid"]}
         return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers=headers)

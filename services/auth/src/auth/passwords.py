@@ -67,6 +67,10 @@ GivenPassword = Annotated[
 """A password to compare: whatever rule was in force when it was set."""
 
 
+SeedPassword = GivenPassword
+"""A password to keep that came in on a seed's surface: their own samples have five characters."""
+
+
 class Hashing:
     """Argon2id, a few at once: each one takes 19 MiB and some 30 ms of a processor.
 

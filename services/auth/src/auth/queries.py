@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from auth.errors import UserNotFound
@@ -58,6 +58,17 @@ def epoch_of_user(session: Session, user_id: int) -> int | None:
     """The epoch that the user's tokens must have; None for a user who is gone."""
     query = select(User.token_epoch).where(User.id == user_id, User.deleted_at.is_(None))
     return session.scalar(query)
+
+
+def users_by_page(session: Session, *, offset: int, limit: int) -> Sequence[User]:
+    """Users by ascending id, counted from the first."""
+    query = select(User).where(User.deleted_at.is_(None))
+    return session.scalars(query.order_by(User.id).offset(offset).limit(limit)).all()
+
+
+def ids_of_users() -> Select[tuple[int]]:
+    """Whom a list of all users has, to be counted."""
+    return select(User.id).where(User.deleted_at.is_(None))
 
 
 def list_users(session: Session, *, after: int, limit: int, q: str | None) -> Sequence[User]:

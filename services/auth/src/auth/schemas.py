@@ -28,6 +28,10 @@ Token = Annotated[str, Field(min_length=1, max_length=1000)]
 Moment = Annotated[datetime, PlainSerializer(rfc3339, return_type=str)]
 
 
+Login = Annotated[Line, Field(min_length=1, max_length=LONGEST_EMAIL)]
+"""A username or an address to look for: whatever rule was in force when it was set."""
+
+
 class SignUp(Schema):
     username: Username
     password: Password
@@ -36,7 +40,7 @@ class SignUp(Schema):
 
 
 class LogIn(Schema):
-    login: Annotated[Line, Field(min_length=1, max_length=LONGEST_EMAIL)]
+    login: Login
     password: GivenPassword
 
 

@@ -3,7 +3,7 @@
 
 import re
 
-from flask import current_app
+from flask import Response, current_app
 
 from auth.accounts import Accounts
 from auth.errors import UserNotFound
@@ -15,6 +15,12 @@ def accounts() -> Accounts:
     """The current application's accounts."""
     found: Accounts = current_app.extensions["accounts"]
     return found
+
+
+def keep_private(response: Response) -> Response:
+    """Tokens and people's data are nobody's to store; for ``blueprint.after_request``."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def user_id_in(ref: str) -> int:

@@ -2,13 +2,21 @@
 """The canonical API of users and log-ins."""
 
 from apiflask import APIBlueprint
-from flask import Response
 
 from auth import queries
 from auth.accounts import LoggedIn
-from auth.errors import UserNotFound
+from auth.errors import (
+    BadCredentials,
+    EmailTaken,
+    LastAdmin,
+    RefreshInvalid,
+    RefreshReused,
+    TooManyFailures,
+    UsernameTaken,
+    UserNotFound,
+)
 from auth.models import ADMIN, User
-from auth.routes import accounts, user_id_in
+from auth.routes import accounts, keep_private, user_id_in
 from auth.schemas import (
     ChangeMe,
     ChangeUser,
@@ -26,23 +34,20 @@ from auth.schemas import (
 )
 from common.access import identity, public, requires
 from common.app import cursors, database
-from common.problems import TokenInvalid, Unprocessable
+from common.problems import TokenInvalid
+from common.spec import refuses
 
-blueprint = APIBlueprint("v1", __name__, url_prefix="/v1")
-
-
-@blueprint.after_request
-def keep_private(response: Response) -> Response:
-    """Tokens and people's data are nobody's to store."""
-    response.headers["Cache-Control"] = "no-store"
-    return response
+blueprint = APIBlueprint("v1", __name__, url_prefix="/v1", tag="users")
+blueprint.after_request(keep_private)
 
 
 @blueprint.post("/auth/signup")
 @public
+@refuses(UsernameTaken, EmailTaken)
 @blueprint.input(SignUp)
 @blueprint.output(SignedUpShown, status_code=201)
 def post_signup(json_data: SignUp) -> SignedUpShown:
+    """Sign up, and be logged in."""
     signed_up = accounts().sign_up(
         username=json_data.username,
         password=json_data.password,
@@ -54,24 +59,30 @@ def post_signup(json_data: SignUp) -> SignedUpShown:
 
 @blueprint.post("/auth/login")
 @public
+@refuses(BadCredentials, TooManyFailures)
 @blueprint.input(LogIn)
 @blueprint.output(LoggedInShown)
 def post_login(json_data: LogIn) -> LoggedIn:
+    """Log in by username or email address."""
     return accounts().log_in(login=json_data.login, password=json_data.password)
 
 
 @blueprint.post("/auth/refresh")
 @public
+@refuses(RefreshInvalid, RefreshReused)
 @blueprint.input(Refresh)
 @blueprint.output(TokensShown)
 def post_refresh(json_data: Refresh) -> LoggedIn:
+    """Exchange a refresh token for new tokens. It works once."""
     return accounts().refresh(json_data.refresh_token)
 
 
 @blueprint.post("/auth/logout")
 @public
+@refuses(RefreshInvalid)
 @blueprint.input(Refresh)
 def post_logout(json_data: Refresh) -> tuple[str, int]:
+    """End the log-in that a refresh token belongs to."""
     accounts().log_out(json_data.refresh_token)
     return "", 204
 
@@ -80,6 +91,7 @@ def post_logout(json_data: Refresh) -> tuple[str, int]:
 @requires()
 @blueprint.input(Nothing)
 def post_logout_all(json_data: Nothing) -> tuple[str, int]:  # noqa: ARG001 - it has no fields
+    """End all log-ins and kill all tokens of the user."""
     accounts().log_out_everywhere(identity().user_id)
     return "", 204
 
@@ -88,6 +100,7 @@ def post_logout_all(json_data: Nothing) -> tuple[str, int]:  # noqa: ARG001 - it
 @requires()
 @blueprint.output(UserShown)
 def get_me() -> User:
+    """Show the own account."""
     try:
         return database().read(queries.user_by_id, identity().user_id)
     except UserNotFound as error:
@@ -97,22 +110,24 @@ def get_me() -> User:
 
 @blueprint.patch("/users/me")
 @requires()
+@refuses(EmailTaken, TooManyFailures)
 @blueprint.input(ChangeMe)
 @blueprint.output(UserShown)
 def patch_me(json_data: ChangeMe) -> User:
-    me, password, current = identity().user_id, json_data.password, json_data.current_password
-    if password is None:
-        return accounts().change_user(me, json_data.changes())
-    if current is None:
-        raise Unprocessable(errors={"current_password": ["is needed to change the password"]})
-    return accounts().change_own_password(
-        me, json_data.changes(), current=current, password=password
+    """Change the own account; a new password needs the current one."""
+    return accounts().change_self(
+        identity().user_id,
+        json_data.changes(),
+        password=json_data.password,
+        current=json_data.current_password,
     )
 
 
 @blueprint.delete("/users/me")
 @requires()
+@refuses(LastAdmin)
 def delete_me() -> tuple[str, int]:
+    """Delete the own account."""
     accounts().delete_user(identity().user_id)
     return "", 204
 
@@ -122,6 +137,7 @@ def delete_me() -> tuple[str, int]:
 @blueprint.input(UsersPage, location="query")
 @blueprint.output(UsersShown)
 def get_users(query_data: UsersPage) -> UsersShown:
+    """List users."""
     listing, limit = f"users:{query_data.q or ''}", query_data.limit
     after = cursors().read(listing, query_data.cursor)[0] if query_data.cursor else 0
     # One more than asked for tells whether there is a next page.
@@ -133,9 +149,11 @@ def get_users(query_data: UsersPage) -> UsersShown:
 
 @blueprint.post("/users")
 @requires(ADMIN)
+@refuses(UsernameTaken, EmailTaken)
 @blueprint.input(NewUser)
 @blueprint.output(UserShown, status_code=201)
 def post_user(json_data: NewUser) -> tuple[User, int, dict[str, str]]:
+    """Give somebody an account."""
     user = accounts().create_user(
         username=json_data.username,
         password=json_data.password,
@@ -148,21 +166,27 @@ def post_user(json_data: NewUser) -> tuple[User, int, dict[str, str]]:
 
 @blueprint.get("/users/<ref>")
 @requires(ADMIN)
+@refuses(UserNotFound)
 @blueprint.output(UserShown)
 def get_user(ref: str) -> User:
+    """Show a user."""
     return database().read(queries.user_by_id, user_id_in(ref))
 
 
 @blueprint.patch("/users/<ref>")
 @requires(ADMIN)
+@refuses(UserNotFound, EmailTaken, LastAdmin)
 @blueprint.input(ChangeUser)
 @blueprint.output(UserShown)
 def patch_user(ref: str, json_data: ChangeUser) -> User:
+    """Change a user's data, role or password."""
     return accounts().change_user(user_id_in(ref), json_data.changes(), password=json_data.password)
 
 
 @blueprint.delete("/users/<ref>")
 @requires(ADMIN)
+@refuses(UserNotFound, LastAdmin)
 def delete_user(ref: str) -> tuple[str, int]:
+    """Delete a user: the id stays, everything personal goes."""
     accounts().delete_user(user_id_in(ref))
     return "", 204
