@@ -6,10 +6,12 @@ from apiflask import APIFlask
 from catalog.config import Config
 from catalog.routes import (
     internal,
+    pictures,
     s0_simple_project,
     s1_marketplace,
     s2_catalog,
     s3_online_store,
+    s4_mithril,
     v1,
 )
 from catalog.routes.open_store import OpenStore
@@ -26,10 +28,12 @@ def create_app(
     config = config or Config.load()
     blueprints = [
         v1.blueprint,
+        pictures.blueprint,
         s0_simple_project.blueprint,
         s1_marketplace.blueprint,
         s2_catalog.blueprint,
         s3_online_store.blueprint,
+        s4_mithril.blueprint,
         internal.blueprint,
     ]
     app = create_service("catalog", config, blueprints, database=database, guard=guard)
