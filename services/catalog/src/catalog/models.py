@@ -50,6 +50,7 @@ class Product(Base):
         Index("ix_products_seller", "seller_id", "is_listed", "id"),
         Index("ix_products_mark", "mark", "is_listed", "id"),
         Index("ix_products_name", "name", "is_listed", "seller_id"),
+        Index("ix_products_seller_name", "seller_name", "is_listed", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)

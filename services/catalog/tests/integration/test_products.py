@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
+from uuid import uuid4
+
 import orjson
 import pytest
 from sqlalchemy import select, text
 
 from catalog import queries
-from catalog.commands.products import change_product
-from catalog.errors import SkuTaken
+from catalog.commands.products import change_product, change_product_and_stock
+from catalog.commands.reservations import Wish, reserve_stock
+from catalog.errors import SkuTaken, TooManyUnits
 from common.clock import utcnow
 from common.outbox import outbox_messages
 from common.tokens import Identity
@@ -77,6 +80,66 @@ def test_a_refused_change_tells_nobody(database, sell):
         change(database, lamp, sku="one", price=1)
 
     assert told(database) == []
+
+
+def revise(database, product, *, available=None, **changes):
+    return database.run(
+        change_product_and_stock,
+        product_id=product.id,
+        changes=changes,
+        available=available,
+        actor=ADMIN,
+    )
+
+
+def test_text_price_and_units_at_once_are_three_events_of_one_cause(database, sell):
+    lamp = sell("Lamp", price=1000, quantity=2)
+    forget(database)
+
+    changed = revise(database, lamp, available=5, price=1200, name="Sun")
+
+    assert (changed.name, changed.price_minor, changed.stock.available) == ("Sun", 1200, 5)
+    kinds, documents = zip(*told(database), strict=True)
+    assert kinds == ("ProductPriceChanged", "ProductChanged", "StockChanged")
+    assert len({document["correlationid"] for document in documents}) == 1
+    assert documents[2]["data"] | {"product_id": 0} == {
+        "product_id": 0,
+        "delta": 3,
+        "reason": "corrected",
+        "on_hand": 5,
+        "available": 5,
+    }
+
+
+def test_where_the_units_are_refused_the_text_stays_too(database, sell):
+    lamp = sell("Lamp", price=1000, quantity=2)
+    reserve(database, lamp, 1)
+    forget(database)
+
+    with pytest.raises(TooManyUnits):
+        revise(database, lamp, available=2**31 - 1, price=1200)
+
+    kept = database.read(queries.product_by_ref, str(lamp.id))
+    assert (kept.price_minor, kept.version, kept.stock.available) == (1000, 1, 1)
+    assert told(database) == []
+
+
+def test_units_left_to_sell_are_counted_beside_those_promised_to_orders(database, sell):
+    lamp = sell("Lamp", quantity=5)
+    reserve(database, lamp, 2)
+    forget(database)
+
+    same = revise(database, lamp, available=3)
+    nothing_told = told(database) == []
+    none_left = revise(database, lamp, available=0)
+
+    assert (same.stock.on_hand, nothing_told) == (5, True)
+    assert (none_left.stock.on_hand, none_left.stock.reserved) == (2, 2)
+
+
+def reserve(database, product, quantity):
+    wish = Wish(lines={product.id: quantity}, prices={}, total=None)
+    database.run(reserve_stock, order_id=uuid4(), wish=wish)
 
 
 def test_the_lowest_price_counts_the_one_that_was_in_force_thirty_days_ago(database, sell):
