@@ -124,3 +124,15 @@ def ada(token_factory: TokenFactory) -> dict[str, str]:
 @pytest.fixture
 def admin(token_factory: TokenFactory) -> dict[str, str]:
     return token_factory.bearer(1, "root", "admin")
+
+
+@pytest.fixture
+def broken_contents(database: Database) -> Iterator[None]:
+    """A database that takes everything but the bytes of pictures."""
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER broken BEFORE INSERT ON picture_contents FOR EACH ROW "
+            "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'broken'"
+        )
+        yield
+        connection.exec_driver_sql("DROP TRIGGER broken")

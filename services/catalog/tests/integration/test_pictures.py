@@ -2,7 +2,7 @@
 import base64
 
 import pytest
-from sqlalchemy import event, func, select, text
+from sqlalchemy import event, func, select
 
 from catalog.commands.products import delete_product
 from catalog.models import Picture, PictureContent
@@ -354,21 +354,8 @@ def test_a_larger_body_is_refused_unread_and_products_take_no_more_than_before(c
         assert (answer.status_code, answer.json["code"]) == (413, "request_entity_too_large")
 
 
-def test_a_picture_that_the_database_refuses_is_an_honest_failure(post, images, broken_contents):
+@pytest.mark.usefixtures("broken_contents")
+def test_a_picture_that_the_database_refuses_is_an_honest_failure(post, images):
     answer = post(images.png())
 
     assert (answer.status_code, answer.json["code"]) == (500, "picture_not_stored")
-
-
-@pytest.fixture
-def broken_contents(database):
-    """A database that takes everything but the bytes of pictures."""
-    with database.engine.connect() as connection:
-        connection.execute(
-            text(
-                "CREATE TRIGGER broken BEFORE INSERT ON picture_contents FOR EACH ROW "
-                "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'broken'"
-            )
-        )
-        yield
-        connection.execute(text("DROP TRIGGER broken"))
