@@ -2,7 +2,8 @@
 """What may come in, and what goes out."""
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -18,6 +19,17 @@ def _sku(value: str) -> str:
     if value in REFUSED_SKUS or value.isdigit():
         raise ValueError("is a word or a number that our paths need")
     return value
+
+
+def changes_like(example: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """Describes a body of changes: what is left out stays, so no field has a default to show."""
+
+    def describe(schema: dict[str, Any]) -> None:
+        schema["examples"] = [example]
+        for field in schema["properties"].values():
+            field.pop("default", None)
+
+    return describe
 
 
 Sku = Annotated[Line, AfterValidator(_sku)]
@@ -41,6 +53,8 @@ class NewProductIn(Schema):
 
 class ProductChangesIn(Schema):
     """Only what is named changes; null clears what may be empty."""
+
+    model_config = Schema.model_config | {"json_schema_extra": changes_like({"price": "12.50"})}
 
     name: Name = ""
     price: Amount = 0

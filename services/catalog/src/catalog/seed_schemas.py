@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, RootModel, model_validator
 
 from catalog.models import Product
-from catalog.schemas import Description, Mark, Name, Sku
+from catalog.schemas import Description, Mark, Name, Sku, changes_like
 from common.clock import rfc3339
 from common.money import Amount, to_number
 from common.schemas import Schema, Shown, Units
@@ -38,7 +38,7 @@ class SeedNewProductIn(Schema):
 class SeedChangesIn(Schema):
     """Only what is named changes, under any of the seeds' names; null clears what may be empty."""
 
-    model_config = _like({"price": 500})
+    model_config = Schema.model_config | {"json_schema_extra": changes_like({"price": 500})}
 
     name: Name = ""
     product_name: Name = ""

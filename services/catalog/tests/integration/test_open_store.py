@@ -119,6 +119,16 @@ def test_s3_open_store_without_its_seller_is_502_until_there_is_one(open_client,
     assert open_client.post("/product/add", json=PRODUCT).status_code == 201
 
 
+def test_s3_open_store_learns_of_another_seller_within_a_minute(open_client, auth, monkeypatch):
+    open_client.post("/product/add", json=PRODUCT)
+    auth.account["id"] = 4
+    soon = open_client.post("/product/add", json=PRODUCT)
+    monkeypatch.setattr("catalog.routes.open_store.KNOWN_SECONDS", 0)
+    later = open_client.post("/product/add", json=PRODUCT)
+
+    assert (soon.json["user_id"], later.json["user_id"]) == (STORE_ID, 4)
+
+
 def test_s3_open_store_checks_the_body_as_ever(open_client):
     answer = open_client.post("/product/add", data=orjson.dumps([]), content_type="text/plain")
 

@@ -8,6 +8,8 @@ from catalog.errors import StaleProduct
 from catalog.models import Product
 from common.schemas import Shown
 
+NOT_MODIFIED = {304: "It is still what the ETag in If-None-Match names."}
+
 
 def product_page(product: Product, shown: Shown) -> Response:
     """One product with what the gateway needs: its ETag, and its id for the view log."""

@@ -5,6 +5,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from catalog.errors import ProductNotFound, SkuTaken, StaleProduct, TooManyUnits
+from catalog.routes.pages import NOT_MODIFIED
 from catalog.routes.seeds import Answer, change_as_wanted, seed_list, seed_page
 from catalog.seed_schemas import SeedChangesIn, SeedProductOut, SeedProductsOut
 from common.access import public, requires
@@ -30,6 +31,7 @@ def get_products(wanted: SeedPage) -> Response:
 @blueprint.get("/product/<ref>")
 @public
 @refuses(AcceptMissing, ProductNotFound)
+@blueprint.doc(responses=NOT_MODIFIED)
 @blueprint.output(SeedProductOut)
 def get_product(ref: str) -> Response:
     """Read one product, if it changed. The gateway records the view."""

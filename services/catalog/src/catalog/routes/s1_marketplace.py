@@ -7,7 +7,7 @@ from flask import Response, url_for
 from catalog import queries
 from catalog.commands.products import NewProduct, delete_product
 from catalog.errors import ProductNotFound, SkuTaken, StaleProduct, TooManyUnits
-from catalog.routes.pages import etag
+from catalog.routes.pages import NOT_MODIFIED, etag
 from catalog.routes.seeds import (
     Answer,
     change_as_wanted,
@@ -43,6 +43,7 @@ def get_products(wanted: SeedPage) -> Response:
 @blueprint.get("/<ref>")
 @public
 @refuses(ProductNotFound)
+@blueprint.doc(responses=NOT_MODIFIED)
 @blueprint.output(SeedProductOut)
 def get_product(ref: str) -> Response:
     """Read one product. The gateway records the view."""

@@ -18,7 +18,7 @@ from catalog.errors import (
     StaleProduct,
     TooManyUnits,
 )
-from catalog.routes.pages import etag, product_page, wanted_version
+from catalog.routes.pages import NOT_MODIFIED, etag, product_page, wanted_version
 from catalog.schemas import (
     LedgerEntryOut,
     LedgerOut,
@@ -88,6 +88,7 @@ def post_product(wanted: NewProductIn) -> Answer:
 @blueprint.get("/<ref>")
 @public
 @refuses(ProductNotFound)
+@blueprint.doc(responses=NOT_MODIFIED)
 @blueprint.output(ProductOut)
 def get_product(ref: str) -> Response:
     """Read one product. The gateway records the view."""
