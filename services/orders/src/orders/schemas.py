@@ -50,8 +50,11 @@ class IdempotencyHeader(BaseModel):
     key: Annotated[
         str | None,
         WithJsonSchema({"type": "string", "pattern": "^[!-~]{1,255}$"}),
-        # As the document calls it, and as APIFlask does.
-        Field(validation_alias=AliasChoices("Idempotency-Key", "idempotency_key")),
+        Field(
+            # As the document calls it, and as APIFlask does.
+            validation_alias=AliasChoices("Idempotency-Key", "idempotency_key"),
+            json_schema_extra=lambda schema: schema.pop("default"),
+        ),
     ] = None
 
 

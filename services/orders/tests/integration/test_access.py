@@ -137,3 +137,17 @@ def test_a_database_that_is_gone_is_a_503(service_settings, token_factory, new_s
     assert time.monotonic() - began < 3
     assert app.test_client().get("/readyz").status_code == 503
     assert app.test_client().get("/healthz").status_code == 200
+
+
+def test_the_document_names_the_key_and_how_an_order_is_refused(app):
+    with app.app_context():
+        paths = app.spec["paths"]
+
+    for path, needed in (("/v1/orders", True), ("/order/add", False)):
+        [key] = paths[path]["post"]["parameters"]
+        assert (key["name"], key["in"], key["required"]) == ("Idempotency-Key", "header", needed)
+        refusals = paths[path]["post"]["responses"]
+        assert "idempotency_key_invalid" in refusals["400"]["description"]
+        assert "insufficient_stock" in refusals["409"]["description"]
+        assert "empty_order" in refusals["422"]["description"]
+    assert "price_changed" in paths["/v1/orders"]["post"]["responses"]["409"]["description"]
