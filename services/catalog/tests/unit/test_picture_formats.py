@@ -7,6 +7,7 @@ import pytest
 
 from catalog.errors import NotBase64, PictureFormat, PictureTooLarge
 from catalog.picture_formats import MOST_PICTURE_BYTES, media_type_of, read_upload
+from catalog.picture_schemas import SMALLEST_PNG
 
 KINDS = ["png", "jpeg", "gif", "webp"]
 PAGE = b"<!doctype html><script>alert(document.domain)</script>"
@@ -163,6 +164,10 @@ def test_what_is_not_base64_is_refused(text):
         read_upload(text)
 
     assert refused.value.errors == {"data": ["is not base64"]}
+
+
+def test_the_example_of_the_api_document_is_a_picture():
+    assert read_upload(SMALLEST_PNG).media_type == "image/png"
 
 
 def test_five_mebibytes_fit_and_a_byte_more_does_not(images):
