@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from auth.commands.users import ensure_store
 from auth.config import AdminConfig, Config
 from auth.worker import main
 from common.access import connect_redis
@@ -16,14 +17,18 @@ from common.roles import service_roles
 cli = service_roles("auth", Config, main)
 
 
-@cli.command(help="Make ADMIN_USERNAME an admin; whoever exists keeps password and address.")
+@cli.command(
+    help="Make ADMIN_USERNAME an admin; whoever exists keeps password and address. "
+    "With OPEN_STORE, make the store's seller too."
+)
 def create_admin() -> None:
     from auth.app import accounts_of  # noqa: PLC0415 - workers need neither HTTP nor hashing
 
     config = AdminConfig.load()
     configure_logs("auth", config.log_level)
     redis = connect_redis(config.redis_url.get_secret_value())
-    accounts = accounts_of(config, Database.from_settings(config), redis)
+    database = Database.from_settings(config)
+    accounts = accounts_of(config, database, redis)
     try:
         user = accounts.ensure_admin(
             username=config.admin_username,
@@ -33,6 +38,9 @@ def create_admin() -> None:
     except Problem as problem:
         sys.exit(f"auth create-admin: {problem.detail}")
     click.echo(f"{user.username} is an admin (user {user.id}).")
+    if config.open_store:
+        store = database.run(ensure_store)
+        click.echo(f"{store.username} sells for strangers (user {store.id}).")
 
 
 if __name__ == "__main__":

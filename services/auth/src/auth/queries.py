@@ -66,7 +66,7 @@ def users_by_page(session: Session, *, offset: int, limit: int) -> Sequence[User
     return session.scalars(query.order_by(User.id).offset(offset).limit(limit)).all()
 
 
-def ids_of_users() -> Select[tuple[int]]:
+def ids_of_users() -> Select[int]:
     """Whom a list of all users has, to be counted."""
     return select(User.id).where(User.deleted_at.is_(None))
 

@@ -33,6 +33,14 @@ Login = Annotated[Line, Field(min_length=1, max_length=LONGEST_EMAIL)]
 
 
 class SignUp(Schema):
+    model_config = Schema.model_config | {
+        "json_schema_extra": {
+            "examples": [
+                {"username": "ada", "password": "a long sentence", "email": "ada@mail.example"}
+            ]
+        }
+    }
+
     username: Username
     password: Password
     email: EmailAddress | None = None
@@ -40,23 +48,43 @@ class SignUp(Schema):
 
 
 class LogIn(Schema):
+    model_config = Schema.model_config | {
+        "json_schema_extra": {"examples": [{"login": "ada", "password": "a long sentence"}]}
+    }
+
     login: Login
     password: GivenPassword
 
 
 class Refresh(Schema):
+    model_config = Schema.model_config | {
+        "json_schema_extra": {
+            "examples": [{"refresh_token": "the one that came with the access token"}]
+        }
+    }
+
     refresh_token: Token
 
 
 class Nothing(Schema):
     """A call without a body; an empty object will do."""
 
+    model_config = Schema.model_config | {"json_schema_extra": {"examples": [{}]}}
+
 
 class NewUser(SignUp):
+    model_config = Schema.model_config | {
+        "json_schema_extra": {
+            "examples": [{"username": "grace", "password": "a long sentence", "role": "analyst"}]
+        }
+    }
+
     role: Role = USER
 
 
 class ChangeUser(Schema):
+    model_config = Schema.model_config | {"json_schema_extra": {"examples": [{"role": "admin"}]}}
+
     email: EmailAddress | None = None
     fullname: Fullname | None = None
     role: Annotated[Role | None, NotNull] = None
@@ -69,6 +97,10 @@ class ChangeUser(Schema):
 
 
 class ChangeMe(Schema):
+    model_config = Schema.model_config | {
+        "json_schema_extra": {"examples": [{"fullname": "Ada Lovelace"}]}
+    }
+
     email: EmailAddress | None = None
     fullname: Fullname | None = None
     password: Annotated[Password | None, NotNull] = None

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What may come in on the seeds' surfaces, and what goes out. The examples are the seeds' own."""
 
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Self, cast
 
-from pydantic import ConfigDict, RootModel
+from pydantic import ConfigDict, Field, RootModel
 
 from auth.commands.users import Changes
 from auth.models import Role, User
@@ -13,9 +13,11 @@ from auth.schemas import Login, NotNull
 from common.schemas import Schema, Shown
 from common.seeds.mithril import Envelope
 
-Rol = Literal[1, 2, 3]
-ROLES: dict[Rol, Role] = {1: "admin", 2: "user", 3: "analyst"}
-ROLS: dict[str, Rol] = {role: rol for rol, role in ROLES.items()}
+Rol = Annotated[int, Field(ge=1, le=3)]
+"""A role by its number; a ``Literal`` would take ``true`` for 1."""
+
+ROLES: dict[int, Role] = {1: "admin", 2: "user", 3: "analyst"}
+ROLS: dict[str, int] = {role: rol for rol, role in ROLES.items()}
 
 
 def example(body: dict[str, Any]) -> ConfigDict:

@@ -3,15 +3,18 @@
 
 from functools import partial
 
+from auth.commands import users
 from auth.config import Config
 from auth.sweeps import sweep_refresh_tokens
 from common.amqp import Publisher
 from common.db import Database
 from common.logs import configure_logs
 from common.relay import Relay
-from common.worker import Periodic, broker_checks, run_worker
+from common.worker import Periodic, Task, broker_checks, run_worker
 
 SWEEP_SECONDS = 300
+STORE_SECONDS = 5
+"""A start may find no database or no tables yet, and the store must be there when they are."""
 
 
 def main() -> None:
@@ -20,11 +23,11 @@ def main() -> None:
     database = Database.from_settings(config)
     broker = config.amqp_url.get_secret_value()
     sweep = partial(sweep_refresh_tokens, database)
-    run_worker(
-        config,
-        {
-            "relay": Relay(database, Publisher(broker, "auth relay")).run,
-            "sweep": Periodic(name="sweep", seconds=SWEEP_SECONDS, work=sweep),
-        },
-        broker_checks(database, broker),
-    )
+    tasks: dict[str, Task] = {
+        "relay": Relay(database, Publisher(broker, "auth relay")).run,
+        "sweep": Periodic(name="sweep", seconds=SWEEP_SECONDS, work=sweep),
+    }
+    if config.open_store:
+        ensure = partial(database.run, users.ensure_store)
+        tasks["store"] = Periodic(name="store", seconds=STORE_SECONDS, work=ensure)
+    run_worker(config, tasks, broker_checks(database, broker))

@@ -98,6 +98,17 @@ def test_a_token_has_the_claims_and_the_header_that_the_gateway_reads():
     }
 
 
+def test_a_guests_token_says_so_and_lives_for_a_day():
+    tokens = tokens_of(ec.generate_private_key(ec.SECP256R1()))
+    guest = User(id=8, username="customer1", role="user", token_epoch=1, guest=True)
+
+    identity = verifier_of(tokens).verify(tokens.issue(guest))
+
+    assert identity.guest
+    assert 86_390 < identity.expires_at - time.time() <= 86_400
+    assert not verifier_of(tokens).verify(tokens.issue(ADA)).guest
+
+
 def test_no_two_tokens_are_the_same():
     tokens = tokens_of(ec.generate_private_key(ec.SECP256R1()))
 

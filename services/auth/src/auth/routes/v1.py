@@ -81,6 +81,7 @@ def post_refresh(json_data: Refresh) -> LoggedIn:
 @public
 @refuses(RefreshInvalid)
 @blueprint.input(Refresh)
+@blueprint.output({}, status_code=204)
 def post_logout(json_data: Refresh) -> tuple[str, int]:
     """End the log-in that a refresh token belongs to."""
     accounts().log_out(json_data.refresh_token)
@@ -90,6 +91,7 @@ def post_logout(json_data: Refresh) -> tuple[str, int]:
 @blueprint.post("/auth/logout-all")
 @requires()
 @blueprint.input(Nothing)
+@blueprint.output({}, status_code=204)
 def post_logout_all(json_data: Nothing) -> tuple[str, int]:  # noqa: ARG001 - it has no fields
     """End all log-ins and kill all tokens of the user."""
     accounts().log_out_everywhere(identity().user_id)
@@ -126,6 +128,7 @@ def patch_me(json_data: ChangeMe) -> User:
 @blueprint.delete("/users/me")
 @requires()
 @refuses(LastAdmin)
+@blueprint.output({}, status_code=204)
 def delete_me() -> tuple[str, int]:
     """Delete the own account."""
     accounts().delete_user(identity().user_id)
@@ -186,6 +189,7 @@ def patch_user(ref: str, json_data: ChangeUser) -> User:
 @blueprint.delete("/users/<ref>")
 @requires(ADMIN)
 @refuses(UserNotFound, LastAdmin)
+@blueprint.output({}, status_code=204)
 def delete_user(ref: str) -> tuple[str, int]:
     """Delete a user: the id stays, everything personal goes."""
     accounts().delete_user(user_id_in(ref))
