@@ -25,6 +25,7 @@ blueprint.before_request(must_accept)
 @blueprint.get("/addToCars/<int:user_id>")
 @requires()
 @refuses(AcceptMissing, Forbidden, CustomerNotFound)
+@blueprint.doc(responses={304: "The cart is still what the ETag in If-None-Match names."})
 @blueprint.output(S0CartOut)
 def get_cart(user_id: int) -> Response:
     """A user's cart, with names, prices and stock as they are now."""
