@@ -292,3 +292,114 @@ def test_names_are_resolved_and_unknown_ones_left_out(client, sell, token_factor
         "currency": "USD",
         "available": 4,
     }
+
+
+def test_v1_post_product_needs_a_token_and_gives_a_tag(client, grace):
+    wanted = {"name": "Lamp", "price": 5}
+
+    refused = client.post("/v1/products", json=wanted)
+    made = client.post("/v1/products", json=wanted, headers=grace)
+
+    assert (refused.status_code, refused.json["code"]) == (401, "token_missing")
+    assert client.get(made.headers["Location"]).headers["ETag"] == made.headers["ETag"]
+
+
+def test_v1_patch_product_refuses_a_sku_that_another_has(client, sell, grace):
+    sell("Cup", sku="one")
+    lamp = sell("Lamp")
+
+    answer = client.patch(f"/v1/products/{lamp.id}", json={"sku": "one"}, headers=grace)
+
+    assert (answer.status_code, answer.json["code"]) == (409, "sku_taken")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": None},
+        {"name": ""},
+        {"price": None},
+        {"price": -1},
+        {"price": "1.005"},
+        {"sku": "my"},
+        {"sku": "7"},
+        {"mark": ""},
+        {"low_stock_at": -1},
+        {"quantity": 5},
+        {"id": 5},
+        {"seller_id": 5},
+    ],
+)
+def test_v1_patch_product_refuses_a_bad_change(client, sell, grace, change):
+    path = f"/v1/products/{sell('Lamp').id}"
+    before = client.get(path).json
+
+    answer = client.patch(path, json=change, headers=grace)
+
+    assert answer.status_code == 422
+    assert list(answer.json["errors"]) == list(change)
+    assert client.get(path).json == before
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""),
+        ("PATCH", ""),
+        ("DELETE", ""),
+        ("POST", "/stock"),
+        ("GET", "/stock/ledger"),
+        ("GET", "/prices"),
+    ],
+)
+def test_v1_nothing_can_be_done_with_a_product_that_is_none(client, grace, method, path):
+    body = {"delta": 1} if path == "/stock" else {}
+
+    answer = client.open(f"/v1/products/nothing{path}", method=method, json=body, headers=grace)
+
+    assert (answer.status_code, answer.json["code"]) == (404, "product_not_found")
+
+
+def test_v1_stock_is_for_its_seller_and_admins(client, sell, grace, ada, admin):
+    path = f"/v1/products/{sell('Lamp').id}/stock"
+
+    def post(headers):
+        return client.post(path, json={"delta": 1}, headers=headers).status_code
+
+    assert [post(who) for who in ({}, ada, grace, admin)] == [401, 403, 200, 200]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"delta": 1, "set": 1},
+        {"set": -1},
+        {"delta": 1.5},
+        {"delta": "1"},
+        {"delta": True},
+        {"delta": 2**31},
+        {"delta": 1, "reason": ""},
+        {"delta": 1, "reason": "x" * 256},
+        {"delta": 1, "actor": "user/1"},
+    ],
+)
+def test_v1_stock_refuses_a_bad_change(client, sell, grace, body):
+    path = f"/v1/products/{sell('Lamp', quantity=2).id}"
+
+    answer = client.post(f"{path}/stock", json=body, headers=grace)
+
+    assert answer.status_code == 422
+    assert answer.json["errors"]
+    assert client.get(path).json["available"] == 2
+
+
+@pytest.mark.parametrize(
+    "query", ["seller=" + "9" * 40, "seller=%00", "seller=٣", "mark=%F0%9F%98%80"]
+)
+def test_v1_a_filter_that_nothing_passes_is_an_empty_list(client, sell, query):
+    sell("Lamp")
+
+    answer = client.get(f"/v1/products?{query}")
+
+    assert (answer.status_code, answer.json) == (200, {"items": [], "next_cursor": None})
