@@ -171,6 +171,22 @@ class SignedUpShown(TokensShown):
         )
 
 
+class KeyShown(Shown):
+    """A public key as RFC 7517 has it."""
+
+    kty: str
+    crv: str
+    x: str
+    y: str
+    kid: str
+    use: str
+    alg: str
+
+
+class KeySetShown(Shown):
+    keys: list[KeyShown]
+
+
 class AccountShown(Shown):
     """As much of a user as other services may know."""
 

@@ -42,6 +42,12 @@ Quantity = Annotated[int, Field(gt=0, le=MOST_UNITS)]
 class NewProductIn(Schema):
     """A product to sell."""
 
+    model_config = Schema.model_config | {
+        "json_schema_extra": {
+            "examples": [{"name": "Lamp", "price": "12.50", "sku": "LAMP-1", "quantity": 10}]
+        }
+    }
+
     name: Name
     price: Amount
     sku: Sku | None = None
@@ -66,6 +72,10 @@ class ProductChangesIn(Schema):
 
 class StockChangeIn(Schema):
     """Either a difference or the true number."""
+
+    model_config = Schema.model_config | {
+        "json_schema_extra": {"examples": [{"delta": 5, "reason": "delivered"}, {"set": 12}]}
+    }
 
     delta: Annotated[int, Field(ge=-MOST_UNITS, le=MOST_UNITS)] | None = None
     exactly: Units | None = Field(default=None, alias="set")
