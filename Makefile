@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 STACK := $(PYTHON) -P -m souk_local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down purge status logs test lint fmt types lock
+.PHONY: help setup up down purge status logs test lint fmt types lock openapi
 
 help: ## Show the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -44,7 +44,10 @@ fmt: setup ## Put the code into its form
 	$(PYTHON) -m ruff check --fix .
 
 types: setup ## Check types
-	$(PYTHON) -m mypy libs/*/src services/*/src gateway/shipper/src deploy/local/src
+	$(PYTHON) -m mypy libs/*/src services/*/src gateway/shipper/src deploy/local/src tools/apidocs/souk_apidocs
+
+openapi: setup ## Make the API document, its page and the Postman collection from the code
+	@PYTHONPATH=tools/apidocs $(PYTHON) -m souk_apidocs
 
 lock: setup ## Compile the hashed locks anew after a change of dependencies
 	requirements/compile

@@ -31,7 +31,7 @@ NOT_IMPORTED = {
 COME_ALONG = {"werkzeug": "flask", "botocore": "boto3"}
 """Imported parts of something declared: of the same people, in step with it."""
 
-ONLY_FOR_TESTS = {"pytest", "testcontainers", "souk-local"}
+ONLY_FOR_TESTS = {"jsonschema", "pytest", "referencing", "testcontainers", "souk-local"}
 """Imported by common.testing, which no image has a use for."""
 
 

@@ -65,7 +65,11 @@ def used(schemas: dict[str, Any], roots: Any) -> dict[str, Any]:
 
 def _means_nothing_given(schema: dict[str, Any]) -> bool:
     """Whether the default is no value that anybody may send, but the code's sign for none."""
-    default = schema.get("default")
+    if "default" not in schema or not isinstance(schema.get("type"), str):
+        return False
+    default = schema["default"]
+    if default is None:
+        return bool(schema["type"] != "null")
     return isinstance(default, str) and len(default) < schema.get("minLength", 0)
 
 
@@ -97,7 +101,7 @@ def _clashing(schemas: dict[Key, Any], names: dict[Key, str]) -> set[Key]:
 
 
 def _short(key: Key) -> str:
-    return key[1].rpartition(".")[2]
+    return _plain(key[1].rpartition(".")[2])
 
 
 def _of_service(key: Key) -> str:
@@ -105,4 +109,9 @@ def _of_service(key: Key) -> str:
 
 
 def _in_full(key: Key) -> str:
-    return key[0].capitalize() + key[1].replace(".", "")
+    return key[0].capitalize() + _plain(key[1])
+
+
+def _plain(name: str) -> str:
+    """The name without what a name may not hold, as the brackets of a generic class."""
+    return "".join(letter for letter in name if letter.isalnum())

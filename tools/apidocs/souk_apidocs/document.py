@@ -7,6 +7,7 @@ from typing import Any
 
 from souk_apidocs import components, gateway
 from souk_apidocs.groups import GROUPS, groups_of
+from souk_apidocs.refusals import refusals_of
 from souk_apidocs.services import SERVICES, document_of
 
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -61,7 +62,8 @@ def merge(documents: dict[str, dict[str, Any]]) -> dict[str, Any]:
                     raise ValueError(f"two services answer {method.upper()} {path}")
                 found = components.renamed(operation, service, names)
                 tags = groups_of(method, path, operation.get("tags", []))
-                known[method] = {**found, "tags": tags}
+                _body_may_be_left_out(found, schemas)
+                known[method] = {**found, "tags": tags, "security": _security(found)}
     paths |= gateway.PATHS
     _name_apart(paths)
     return {
@@ -86,14 +88,32 @@ def operations_of(document: dict[str, Any]) -> list[tuple[str, str, dict[str, An
     ]
 
 
+def _security(operation: dict[str, Any]) -> list[dict[str, list[str]]]:
+    """What the route asks for; where only some callers need a token, a token or none."""
+    asked: list[dict[str, list[str]]] = operation["security"]
+    lacks_token = any(code == "token_missing" for _, code, _ in refusals_of(operation))
+    return [{"token": []}, {}] if lacks_token and not asked else asked
+
+
+def _body_may_be_left_out(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """No body is an empty object, so only a body that needs a field is needed itself."""
+    body = operation.get("requestBody", {})
+    for media in body.get("content", {}).values():
+        name = media["schema"].get("$ref", "").removeprefix(components.PREFIX)
+        body["required"] = bool(schemas.get(name, media["schema"]).get("required"))
+
+
 def _name_apart(paths: dict[str, Any]) -> None:
-    """Give operations of one name the names of their groups as well: every name is unique."""
-    everything = [one for operations in paths.values() for one in operations.values()]
-    counts = Counter(one["operationId"] for one in everything)
-    for one in everything:
-        if counts[one["operationId"]] > 1:
-            group = "".join(letter for letter in one["tags"][0].lower() if letter.isalnum())
-            one["operationId"] = f"{group}_{one['operationId']}"
+    """Give operations of one name more of a name, until every name is unique."""
+    everything = [
+        (method, operation)
+        for operations in paths.values()
+        for method, operation in operations.items()
+    ]
+    counts = Counter(operation["operationId"] for _, operation in everything)
+    for method, operation in everything:
+        if counts[operation["operationId"]] > 1:
+            operation["operationId"] += f"_by_{method}"
 
 
 def _in_order(paths: dict[str, Any]) -> dict[str, Any]:
@@ -120,5 +140,8 @@ def _operation_in_order(operation: dict[str, Any]) -> dict[str, Any]:
     order = ("tags", "summary", "description", "operationId", "security", "parameters")
     last = {"responses": dict(sorted(operation["responses"].items()))}
     first = {name: operation[name] for name in order if operation.get(name) not in (None, "")}
+    for name in {"summary", "description"} & first.keys():
+        # Docstrings mark code as Python's tools read it; the document is in Markdown.
+        first[name] = first[name].replace("``", "`")
     rest = {name: value for name, value in operation.items() if name not in {*first, *last}}
     return first | {name: value for name, value in rest.items() if name not in order} | last

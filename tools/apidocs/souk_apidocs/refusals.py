@@ -10,8 +10,11 @@ REFUSAL = re.compile(r"^`?(\w+)`?: (.+)$", re.MULTILINE)
 
 def callers_of(operation: dict[str, Any]) -> str:
     """Who may call: ``anybody``, ``signed in``, or the roles."""
-    if not operation.get("security"):
+    asked = operation.get("security")
+    if not asked:
         return "anybody"
+    if {} in asked:
+        return "signed in, or as described"
     named = FOR.search(operation.get("description", ""))
     return named[1] if named else "signed in"
 
