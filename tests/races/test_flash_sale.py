@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pymysql
 import pytest
 import requests
 
 from common.testing import eventually
+from support.databases import schema_of
 from support.rush import Watcher, outcomes, rush
 
 CLIENTS = 64
@@ -28,26 +28,11 @@ def buyers(shop):
 
 def stock_of(stack, product):
     """``on_hand`` and ``reserved`` as the database has them."""
-    with database(stack) as cursor:
+    with schema_of(stack, "catalog") as cursor:
         cursor.execute(
             "SELECT on_hand, reserved FROM stock WHERE product_id = %s", (product["id"],)
         )
         return cursor.fetchone()
-
-
-@contextmanager
-def database(stack) -> Iterator[pymysql.cursors.Cursor]:
-    server = stack.environments.mariadb
-    connection = pymysql.connect(
-        host="127.0.0.1",
-        port=server.port,
-        user="root",
-        password=server.root_password,
-        database="catalog",
-        autocommit=True,
-    )
-    with connection, connection.cursor() as cursor:
-        yield cursor
 
 
 @pytest.mark.slow
@@ -80,7 +65,7 @@ def catalog_without_locks(stack) -> Iterator[None]:
     port = environment["HTTP_PORT"]
     command = [sys.executable, "-m", "gunicorn", "--config", "python:common.gunicorn"]
     command += ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "8"]
-    with database(stack) as cursor:
+    with schema_of(stack, "catalog") as cursor:
         cursor.execute("ALTER TABLE stock DROP CONSTRAINT ck_stock_reserved")
     double = subprocess.Popen(
         [*command, "unlocked:create_app()"],
@@ -131,7 +116,7 @@ def make_good(stack, admin, product):
     """Deliver what was oversold, so that the stack is whole again for the tests that follow."""
     answer = admin.post(f"/v1/products/{product['id']}/stock", {"set": 10_000})
     assert answer.status_code == 200, answer.text
-    with database(stack) as cursor:
+    with schema_of(stack, "catalog") as cursor:
         cursor.execute(
             "ALTER TABLE stock ADD CONSTRAINT ck_stock_reserved"
             " CHECK (reserved >= 0 AND reserved <= on_hand)"

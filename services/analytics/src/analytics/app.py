@@ -3,8 +3,9 @@
 
 from apiflask import APIFlask
 
+from analytics.audit import Auditor
 from analytics.config import Config
-from analytics.routes import v1
+from analytics.routes import audit, v1
 from common.access import Guard
 from common.app import create_service
 from common.db import Database
@@ -14,6 +15,9 @@ def create_app(
     config: Config | None = None, *, database: Database | None = None, guard: Guard | None = None
 ) -> APIFlask:
     config = config or Config.load()
-    app = create_service("analytics", config, [v1.blueprint], database=database, guard=guard)
+    database = database or Database.from_settings(config)
+    blueprints = [v1.blueprint, audit.blueprint]
+    app = create_service("analytics", config, blueprints, database=database, guard=guard)
     app.extensions["config"] = config
+    app.extensions["auditor"] = Auditor.connect(config, database)
     return app

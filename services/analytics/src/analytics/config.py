@@ -17,5 +17,7 @@ class Config(ServiceSettings):
 
     http_port: int = 9105
     worker_port: int = 9205
+    catalog_url: str = "http://127.0.0.1:9102"
+    orders_url: str = "http://127.0.0.1:9103"
     inbox_kept_days: int = Field(default=7, ge=1, le=365)
     partitions_ahead_days: int = Field(default=7, ge=1, le=60)

@@ -129,6 +129,7 @@ class LoggedEvent(Base):
     """
 
     __tablename__ = "event_log"
+    __table_args__ = (Index(None, "subject", "type", "aggregate_version"),)
 
     seq: Mapped[int] = mapped_column(BIGINT(unsigned=True), primary_key=True)
     event_id: Mapped[UUID] = mapped_column(Identifier, unique=True)

@@ -3,12 +3,13 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field
 
 from analytics.queries import LARGEST_ID, Metric
 from analytics.windows import Bucket
+from common.audit import Check, Violation
 from common.schemas import Page, Query, Shown
 
 RFC3339 = re.compile(
@@ -137,3 +138,24 @@ class ViewsShown(Shown):
 
     items: list[ViewShown]
     next_cursor: str | None
+
+
+class CheckShown(Shown):
+    """One rule; *violations* names at most a hundred things that break it."""
+
+    name: str
+    ok: bool
+    violations: list[Violation]
+
+
+class AuditOut(Shown):
+    ok: bool
+    checks: list[CheckShown]
+
+    @classmethod
+    def of(cls, checks: list[Check]) -> Self:
+        shown = [
+            CheckShown(name=one.name, ok=not one.violations, violations=one.violations)
+            for one in checks
+        ]
+        return cls(ok=all(one.ok for one in shown), checks=shown)

@@ -5,6 +5,7 @@ from apiflask import APIFlask
 
 from catalog.config import Config
 from catalog.routes import (
+    audit,
     internal,
     pictures,
     s0_simple_project,
@@ -35,6 +36,7 @@ def create_app(
         s3_online_store.blueprint,
         s4_mithril.blueprint,
         internal.blueprint,
+        audit.blueprint,
     ]
     app = create_service("catalog", config, blueprints, database=database, guard=guard)
     app.extensions["config"] = config

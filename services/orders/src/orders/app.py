@@ -10,14 +10,19 @@ from orders.auth import Auth
 from orders.catalog import Catalog
 from orders.checkout import Checkout
 from orders.config import Config
-from orders.routes import s0_simple_project, s3_online_store, v1
+from orders.routes import audit, s0_simple_project, s3_online_store, v1
 
 
 def create_app(
     config: Config | None = None, *, database: Database | None = None, guard: Guard | None = None
 ) -> APIFlask:
     config = config or Config.load()
-    blueprints = [v1.blueprint, s0_simple_project.blueprint, s3_online_store.blueprint]
+    blueprints = [
+        v1.blueprint,
+        s0_simple_project.blueprint,
+        s3_online_store.blueprint,
+        audit.blueprint,
+    ]
     app = create_service("orders", config, blueprints, database=database, guard=guard)
     catalog = Catalog.connect(config)
     app.extensions["config"] = config

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Orders' side of the audit; analytics asks for it."""
+
+from uuid import UUID
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify
+from pydantic import Field
+
+from common.access import internal
+from common.app import database
+from common.audit import examine
+from common.schemas import Query
+from orders import audit
+
+blueprint = APIBlueprint("audit", __name__, url_prefix="/internal/audit", enable_openapi=False)
+
+
+class Orders(Query):
+    after: UUID | None = None
+    limit: int = Field(default=1000, ge=1, le=5000)
+
+
+@blueprint.get("")
+@internal
+def get_checks() -> Response:
+    """What must be true of orders, and what breaks it."""
+    checks = examine(database(), audit.INVARIANTS)
+    return jsonify({"checks": [check.model_dump() for check in checks]})
+
+
+@blueprint.get("/orders")
+@internal
+@blueprint.input(Orders, location="query", arg_name="wanted")
+def get_orders(wanted: Orders) -> Response:
+    """Orders of every status by id, page by page."""
+    found = database().read(audit.list_orders, after=wanted.after, limit=wanted.limit)
+    return jsonify({"items": found})

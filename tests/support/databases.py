@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stack's databases as an operator sees them: for looking, and for doing damage."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pymysql
+
+from souk_local.stack import Stack
+
+
+@contextmanager
+def schema_of(stack: Stack, service: str) -> Iterator[pymysql.cursors.Cursor]:
+    """A service's schema, with every right, each statement committed at once."""
+    server = stack.environments.mariadb
+    connection = pymysql.connect(
+        host="127.0.0.1",
+        port=server.port,
+        user="root",
+        password=server.root_password,
+        database=service,
+        autocommit=True,
+    )
+    with connection, connection.cursor() as cursor:
+        yield cursor
