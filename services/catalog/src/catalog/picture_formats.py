@@ -16,6 +16,9 @@ from hashlib import sha256
 from catalog.errors import NotBase64, PictureFormat, PictureTooLarge
 
 MOST_PICTURE_BYTES = 5 * 1024 * 1024
+MOST_PARTS = 100_000
+"""Chunks, segments or blocks of one picture. Real ones have a fifth of that at most; a file made of
+millions of empty ones would keep a processor busy for a second."""
 DATA_URL = re.compile(rb"data:[\w.+-]+/[\w.+-]+(?:;[\w.+=-]+)*;base64,", re.IGNORECASE)
 BLANKS = b" \t\r\n"
 
@@ -73,7 +76,7 @@ def media_type_of(data: bytes) -> str:
             if is_one(data):
                 return media_type
         except (IndexError, StopIteration, struct.error):
-            # It ends where its own header says that there is more.
+            # It ends where its own header says that there is more, or it has too many parts.
             break
     raise PictureFormat
 
@@ -115,13 +118,16 @@ def _is_png_header(header: memoryview) -> bool:
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     """Kind and body of each chunk, to the last byte of the file; each by its own checksum."""
     at, view = len(PNG), memoryview(data)
-    while at < len(data):
+    for _part in range(MOST_PARTS):
+        if at == len(data):
+            return
         length, kind = struct.unpack_from(">I4s", data, at)
         (checksum,) = struct.unpack_from(">I", data, at + 8 + length)
         if zlib.crc32(view[at + 4 : at + 8 + length]) != checksum:
             raise PictureFormat
         yield kind, view[at + 8 : at + 8 + length]
         at += 12 + length
+    raise PictureFormat
 
 
 def _is_jpeg(data: bytes) -> bool:
@@ -132,7 +138,9 @@ def _is_jpeg(data: bytes) -> bool:
     if not data.startswith(JPEG):
         return False
     at, has_frame = 2, False
-    while data[at] == 0xFF:  # noqa: PLR2004 - what every marker begins with
+    for _part in range(MOST_PARTS):
+        if data[at] != 0xFF:  # noqa: PLR2004 - what every marker begins with
+            return False
         marker = data[at + 1]
         if marker == 0xFF:  # noqa: PLR2004 - padding before a marker
             at += 1
@@ -161,13 +169,14 @@ def _is_gif(data: bytes) -> bool:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     if not (width and height):
         return False
-    at, images = 13 + _gif_colours(flags), 0
+    at, images, parts = 13 + _gif_colours(flags), 0, iter(range(MOST_PARTS))
     while data[at] != GIF_END:
+        next(parts)
         if data[at] == GIF_EXTENSION:
-            at = _behind_gif_blocks(data, at + 2)
+            at = _behind_gif_blocks(data, at + 2, parts)
         elif data[at] == GIF_IMAGE:
             # The descriptor, its own colours, and one byte that says how the codes begin.
-            at = _behind_gif_blocks(data, at + 11 + _gif_colours(data[at + 9]))
+            at = _behind_gif_blocks(data, at + 11 + _gif_colours(data[at + 9]), parts)
             images += 1
         else:
             return False
@@ -179,8 +188,9 @@ def _gif_colours(flags: int) -> int:
     return 3 * 2 ** ((flags & 0x07) + 1) if flags & 0x80 else 0
 
 
-def _behind_gif_blocks(data: bytes, at: int) -> int:
+def _behind_gif_blocks(data: bytes, at: int, parts: Iterator[int]) -> int:
     while data[at]:
+        next(parts)
         at += 1 + data[at]
     return at + 1
 
@@ -208,12 +218,15 @@ def _is_webp(data: bytes) -> bool:
 
 def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     at, view = 12, memoryview(data)
-    while at < len(data):
+    for _part in range(MOST_PARTS):
+        if at >= len(data):
+            return
         kind, length = struct.unpack_from("<4sI", data, at)
         if at + 8 + length > len(data):
             raise PictureFormat
         yield kind, view[at + 8 : at + 8 + length]
         at += 8 + length + length % 2
+    raise PictureFormat
 
 
 FORMATS: dict[str, Callable[[bytes], bool]] = {

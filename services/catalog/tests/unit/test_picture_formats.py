@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 
 from catalog.errors import NotBase64, PictureFormat, PictureTooLarge
-from catalog.picture_formats import MOST_PICTURE_BYTES, media_type_of, read_upload
+from catalog.picture_formats import MOST_PARTS, MOST_PICTURE_BYTES, media_type_of, read_upload
 from catalog.picture_schemas import SMALLEST_PNG
 
 KINDS = ["png", "jpeg", "gif", "webp"]
@@ -122,6 +122,23 @@ def test_a_webp_needs_an_image(images):
     ]
 
     for data in broken:
+        with pytest.raises(PictureFormat):
+            media_type_of(data)
+
+
+def test_a_file_of_countless_empty_parts_is_refused_soon(images):
+    many = 10 * MOST_PARTS
+    png, gif = images.png(), images.gif()
+    files = [
+        png[:-12] + images.chunks((b"aaAa", b""))[8:] * MOST_PARTS + png[-12:],
+        b"\xff\xd8" + b"\xff" * many + images.jpeg()[2:],
+        b"\xff\xd8" + b"\xff\x01" * many + images.jpeg()[2:],
+        gif[:-1] + b"\x21\xf9\0" * many + gif[-1:],
+        gif[:-1] + b"\x21\xf9" + b"\1\1" * many + b"\0" + gif[-1:],
+        images.riff((b"VP8X", bytes(10)), *[(b"aaaa", b"")] * MOST_PARTS, (b"VP8 ", b"")),
+    ]
+
+    for data in files:
         with pytest.raises(PictureFormat):
             media_type_of(data)
 
