@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 STACK := $(PYTHON) -P -m souk_local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down purge status logs test lint fmt types lock openapi
+.PHONY: help setup up down purge status logs audit test lint fmt types lock openapi
 
 help: ## Show the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -26,6 +26,9 @@ status: setup ## Every process with pid, state and memory
 
 logs: setup ## The end of every log; FOLLOW=1 goes on, PROCESS=orders-web shows one
 	@$(STACK) logs $(if $(FOLLOW),--follow) $(PROCESS)
+
+audit: setup ## Prove that the running shop has lost, doubled and oversold nothing
+	@$(STACK) audit
 
 ##@ Development
 setup: ## Make .venv from the hashed locks; done by the others when needed

@@ -3,6 +3,8 @@
 
 import pytest
 
+from souk_local.audit import AuditRefused, ask
+from souk_local.console import Terminal
 from support.databases import schema_of
 
 
@@ -80,6 +82,19 @@ def test_damage_done_by_hand_is_named(stack, admin, order, service, damage, repa
     assert rule in found
     assert found[rule][0]["subject"] in {f"order/{names['id']}", f"product/{names['product']}"}
     assert broken_rules(admin) == {}
+
+
+def test_make_audit_shows_every_rule_and_what_breaks_it(shop, stack, capsys):
+    checks = ask(shop.url, "admin", stack.keyring.admin_password)
+    broken = {"subject": "order/7", "detail": "is [gone]"}
+
+    Terminal().checks([*checks, {"name": "shop.x", "ok": False, "violations": [broken]}])
+
+    shown = capsys.readouterr().out
+    assert "✓ catalog.nothing_is_oversold" in shown
+    assert "✗ shop.x\n    order/7: is [gone]" in shown
+    with pytest.raises(AuditRefused):
+        ask(shop.url, "admin", "wrong")
 
 
 def test_only_admins_may_ask(shop):

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from souk_local import logs as stack_logs
+from souk_local.audit import AuditRefused
+from souk_local.audit import ask as ask_audit
 from souk_local.commands import CommandFailed
 from souk_local.console import Terminal
 from souk_local.demo import CUSTOMER_USERNAME, DemoRefused
@@ -19,6 +21,7 @@ from souk_local.stack import DirectoryTooLong, Stack
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 SAID_CLEARLY = (
+    AuditRefused,
     CommandFailed,
     DemoRefused,
     DirectoryTooLong,
@@ -117,6 +120,22 @@ def status(stack: Stack) -> None:
         sys.exit(1)
     stack.terminal.processes(lines)
     if any(line.state != "RUNNING" for line in lines):
+        sys.exit(1)
+
+
+@main.command()
+@click.pass_obj
+def audit(stack: Stack) -> None:
+    """Ask the shop for proof: every rule, and what breaks it; fails when one is broken."""
+    if not stack.status():
+        stack.terminal.say("The stack is down; `make up` starts it.")
+        sys.exit(1)
+    with stack.terminal.step("Comparing orders, stock, ledger and events"):
+        checks = ask_audit(
+            stack.environments.gateway_url, ADMIN_USERNAME, stack.keyring.admin_password
+        )
+    stack.terminal.checks(checks)
+    if not all(check["ok"] for check in checks):
         sys.exit(1)
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -66,6 +67,15 @@ class Terminal:
         table.add_row("the five services", "", "", "", megabytes(services))
         table.add_row("everything", "", "", "", megabytes(total))
         self.console.print(table)
+
+    def checks(self, checks: Iterable[dict[str, Any]]) -> None:
+        """Each rule of the audit, and below a broken one what breaks it."""
+        for check in checks:
+            mark = "[green]✓[/green]" if check["ok"] else "[red]✗[/red]"
+            self.console.print(f"{mark} {escape(check['name'])}")
+            for violation in check["violations"]:
+                text = f"    {violation['subject']}: {violation['detail']}"
+                self.console.print(escape(text), style="red")
 
 
 def duration(seconds: int) -> str:
