@@ -216,3 +216,18 @@ def test_log_ins_that_meet_a_password_change_do_not_outlive_it(
         if isinstance(outcome, str):
             with pytest.raises(RefreshInvalid):
                 use(outcome)
+
+
+def test_workers_that_make_the_store_at_once_make_one(database):
+    stores = together(*[partial(database.run, users.ensure_store)] * THREADS)
+
+    assert len({store.id for store in stores}) == 1
+
+
+def test_of_guests_who_want_one_name_at_once_one_gets_it(accounts):
+    add = partial(accounts.create_guest, username="customer1")
+
+    outcomes = together(*[add] * THREADS)
+
+    assert sum(isinstance(outcome, User) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, UsernameTaken) for outcome in outcomes) == THREADS - 1

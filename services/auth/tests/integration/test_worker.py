@@ -17,7 +17,13 @@ from common.testing import eventually
 
 
 @pytest.fixture
-def worker(database, make_config, private_key, amqp_url):
+def settings():
+    """What a test sets besides; before it asks for the worker."""
+    return {}
+
+
+@pytest.fixture
+def worker(settings, database, make_config, private_key, amqp_url):
     """Starts the worker; gives the address of its health server, and the process."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -30,6 +36,7 @@ def worker(database, make_config, private_key, amqp_url):
         "AMQP_URL": amqp_url,
         "JWT_PRIVATE_KEY": private_key,
         "WORKER_PORT": str(port),
+        **settings,
     }
     command = [sys.executable, "-m", "auth", "worker"]
     with subprocess.Popen(command, env=environment) as process:
@@ -56,3 +63,12 @@ def test_the_worker_publishes_what_waits_and_ends_when_told(worker, add_user, ev
     eventually(lambda: events() == [], seconds=30, what="published")
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize("settings", [{"OPEN_STORE": "true"}])
+def test_the_worker_of_an_open_store_makes_its_seller(worker, events):
+    eventually(lambda: events() != [], seconds=30, what="the store's seller")
+
+    [envelope] = events()
+    assert (envelope.type, envelope.data["username"]) == ("UserRegistered", "store")
+    assert envelope.actor == "clock/store"

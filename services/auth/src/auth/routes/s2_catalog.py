@@ -58,7 +58,7 @@ def post_login(json_data: S2LogIn) -> S2LoggedInShown:
 
 
 # The bearer is no access token here, so the guard can not know it: the view reads it itself.
-@blueprint.get("/refresh")
+@blueprint.get("/refresh", endpoint="get_refresh")
 @blueprint.post("/refresh")
 @public
 @refuses(TokenMissing, TokenExpired, TokenInvalid)
