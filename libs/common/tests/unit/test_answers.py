@@ -7,7 +7,7 @@ from apiflask import APIFlask
 from flask import Response, jsonify
 
 from common.schemas import Shown
-from common.testing.answers import Document, Undocumented, check_answers
+from common.testing.answers import CheckedClient, Document, Undocumented
 
 SHAPES = {
     "Thing": {
@@ -45,6 +45,7 @@ DOCUMENT = Document(
             },
             "/things/all": {"get": {"responses": {"200": answer("application/json", "Parts")}}},
             "/things/{ref}/raw": {"get": {"responses": {"200": answer("image/png", None)}}},
+            "/log": {"get": {"responses": {"200": answer("application/x-ndjson", None)}}},
         },
         "components": {"schemas": SHAPES},
     }
@@ -68,6 +69,7 @@ def check(method="GET", path="/things/7", status=200, body=b'{"id": 7}', kind="a
         {"method": "HEAD", "body": b""},
         {"method": "DELETE", "status": 204, "body": b"", "kind": ""},
         {"path": "/things/7/raw", "body": b"\x89PNG", "kind": "image/png"},
+        {"path": "/log", "body": b"{}\n{}", "kind": "application/x-ndjson"},
         {
             "status": 409,
             "body": b'{"code": "taken", "type": "", "title": "", "request_id": "", "items": []}',
@@ -149,7 +151,8 @@ def client():
         response.headers["X-Request-Id"] = "1"
         return response
 
-    return check_answers(app).test_client()
+    app.test_client_class = CheckedClient
+    return app.test_client()
 
 
 def test_the_client_checks_what_clients_may_call(client):
