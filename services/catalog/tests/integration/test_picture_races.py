@@ -103,13 +103,12 @@ def test_a_picture_is_deleted_once(add, remove, counts):
 
 def test_without_the_lock_the_last_two_leave_their_bytes_behind(add, remove, counts, monkeypatch):
     """The control: each sees the other's picture, which is not yet gone, and keeps the bytes."""
-    both_deleted = Barrier(2)
+    both_looked = Barrier(2)
     one, two = add(), add()
-    asked = select(PictureContent.content_hash)
 
     def meet(session, _content_hash):
-        event.listen(session, "after_flush_postexec", lambda *_: both_deleted.wait(5))
-        return session.scalar(asked.limit(1)) is not None
+        # Neither commits before both have looked for the other.
+        event.listen(session, "before_commit", lambda _session: both_looked.wait(5))
 
     monkeypatch.setattr(pictures, "lock_content", meet)
     together(lambda: remove(one), lambda: remove(two))
