@@ -125,3 +125,10 @@ def test_docs_are_for_reading(gateway, method):
 
     assert answer.status in {401, 404, 405}
     assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/v1/pictures/7/raw", "/v1/pictures/7/raw/"])
+def test_a_picture_opened_as_a_page_is_in_a_sandbox(gateway, path):
+    policies = gateway.ask(path).headers.get_all("Content-Security-Policy")
+
+    assert policies == ["sandbox; default-src 'none'; frame-ancestors 'none'"]

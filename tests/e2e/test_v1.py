@@ -280,7 +280,7 @@ def test_v1_notifications_are_listed_and_sent_again(shop, admin):
 
     def sent():
         items = admin.get("/v1/notifications?status=sent&limit=50").json()["items"]
-        return [item for item in items if name in item["subject"]]
+        return [item for item in items if name in item["subject"] and item["recipient"] == address]
 
     (item,) = eventually(sent, what="the notification")
     again = admin.post(f"/v1/notifications/{item['id']}/resend")
