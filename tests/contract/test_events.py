@@ -29,7 +29,7 @@ CONSUMERS = {
     "notifier": {
         *USERS,
         *("ProductCreated", "ProductChanged", "ProductDeleted", "ProductPriceChanged"),
-        *("StockLow", "OrderPlaced", "OrderCancelled"),
+        *("StockChanged", "StockLow", "OrderPlaced", "OrderCancelled"),
     },
     "orders": USERS | {"ReservationOverdue"},
     "catalog": {"OrderPlaced", "OrderCancelled", "OrderRejected"},

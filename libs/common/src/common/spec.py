@@ -111,7 +111,8 @@ def _complete(operation: dict[str, Any], app: APIFlask, rule: Rule) -> None:
         operation["description"] = f"{operation.get('description', '')}\n\nFor: {who}.".strip()
     refusals = [*_of_access(access), *_of_input(operation), *getattr(view, "refusals", ())]
     responses = operation["responses"]
-    for status, lines in sorted(_by_status(rule.rule, refusals).items()):
+    has_body = "requestBody" in operation
+    for status, lines in sorted(_by_status(rule.rule, refusals, has_body=has_body).items()):
         responses[str(status)] = _refusal(rule.rule, "\n".join(lines))
     responses["default"] = _refusal(rule.rule, "Any other refusal.")
     operation.setdefault("parameters", [])
@@ -134,13 +135,17 @@ def _of_input(operation: dict[str, Any]) -> Iterable[type[Problem]]:
         yield Unprocessable
 
 
-def _by_status(path: str, refusals: Iterable[type[Problem]]) -> dict[int, list[str]]:
+def _by_status(
+    path: str, refusals: Iterable[type[Problem]], *, has_body: bool
+) -> dict[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
     for refusal in refusals:
         shown = BadGateway if refusal is Unavailable and SEED_PATH.match(path) else refusal
         status, code = shown.status, f"`{shown.code}`"
         if mithril.PATH.match(path):
             status, number = mithril.REFUSALS.get(shown.code, (status, status))
+            if shown is Unprocessable and not has_body:
+                number = mithril.QUERY
             code = f"{number}"
         line = f"{code}: {refusal.detail}"
         if line not in found[status]:

@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session, contains_eager
 from catalog.errors import AmbiguousName, ProductNotFound
 from catalog.models import LedgerEntry, Price, Product, Stock
 from common.clock import utcnow
-from common.seeds.lists import counted
+from common.seeds.counting import counted
 
 LARGEST_ID = 2**63 - 1
+LONGEST_ID = len(str(LARGEST_ID))
 LOWEST_PRICE_DAYS = 30
 
 
@@ -95,11 +96,18 @@ def product_by_any_name(session: Session, ref: str | int, *, seller_id: int | No
 def _named(session: Session, ref: str, among: Select[Product]) -> Product | None:
     names: list[ColumnElement[bool]] = []
     if ref.isascii() and ref.isdigit():
-        names = [Product.id == int(ref)] if int(ref) <= LARGEST_ID else []
+        number = _id_in(ref)
+        names = [Product.id == number] if number is not None else []
     elif ref.isascii():
         names = [Product.public_id == ref, Product.sku == ref]
     found = (session.scalar(among.where(name)) for name in names)
     return next((product for product in found if product is not None), None)
+
+
+def _id_in(ref: str) -> int | None:
+    """The id that digits spell, None for one that no product can have."""
+    # By its length first: Python refuses to read numbers of thousands of digits.
+    return int(ref) if len(ref) <= LONGEST_ID and int(ref) <= LARGEST_ID else None
 
 
 def _called(session: Session, name: str, among: Select[Product]) -> Product | None:
@@ -114,7 +122,7 @@ def _called(session: Session, name: str, among: Select[Product]) -> Product | No
 def products_by_ref(session: Session, refs: Sequence[str]) -> dict[str, Product]:
     """Many products by the names that a client gave them; unknown names are left out."""
     plain = [ref for ref in refs if ref.isascii()]
-    ids = [int(ref) for ref in plain if ref.isdigit() and int(ref) <= LARGEST_ID]
+    ids = [number for ref in plain if ref.isdigit() and (number := _id_in(ref)) is not None]
     words = [ref for ref in plain if not ref.isdigit()]
     query = _listed().where(
         or_(Product.id.in_(ids), Product.public_id.in_(words), Product.sku.in_(words))
@@ -123,7 +131,9 @@ def products_by_ref(session: Session, refs: Sequence[str]) -> dict[str, Product]
     by_name: dict[str | None, Product] = {product.sku: product for product in found}
     by_name |= {product.public_id: product for product in found}
     by_id = {product.id: product for product in found}
-    named = {ref: by_id.get(int(ref)) if ref.isdigit() else by_name.get(ref) for ref in plain}
+    named = {
+        ref: by_id.get(_id_in(ref) or 0) if ref.isdigit() else by_name.get(ref) for ref in plain
+    }
     return {ref: product for ref, product in named.items() if product is not None}
 
 

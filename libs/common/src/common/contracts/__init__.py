@@ -45,6 +45,7 @@ SUBSCRIPTIONS: dict[str, tuple[type[Event], ...]] = {
         ProductChanged,
         ProductDeleted,
         ProductPriceChanged,
+        StockChanged,
         StockLow,
         OrderPlaced,
         OrderCancelled,

@@ -2,20 +2,15 @@
 """Lists as the older APIs have them: plain arrays by page number, with their place in headers."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 from flask import Response, request
 from pydantic import BaseModel, Field
-from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session
 
 from common.schemas import Query
 
 MOST_PAGES = 10_000
-MOST_COUNTED = 10_000
-"""Beyond that the total is nobody's business: counting would cost more than the page."""
 
 
 class SeedPage(Query):
@@ -27,13 +22,6 @@ class SeedPage(Query):
     @property
     def offset(self) -> int:
         return (self.page - 1) * self.limit
-
-
-def counted(session: Session, query: Select[Any]) -> int | None:
-    """How many rows *query* has, None for more than ``MOST_COUNTED``."""
-    some = query.order_by(None).limit(MOST_COUNTED + 1).subquery()
-    found = session.scalar(select(func.count()).select_from(some)) or 0
-    return found if found <= MOST_COUNTED else None
 
 
 def listed(

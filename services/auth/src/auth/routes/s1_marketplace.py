@@ -27,7 +27,8 @@ from auth.seed_schemas import (
 )
 from common.access import public, requires
 from common.app import database
-from common.seeds.lists import SeedPage, counted, listed
+from common.seeds.counting import counted
+from common.seeds.lists import SeedPage, listed
 from common.spec import refuses
 
 blueprint = APIBlueprint("s1", __name__, tag="S1 Marketplace")
