@@ -3,8 +3,10 @@
 
 import secrets
 
+import jwt
 import pytest
 
+from souk_local.keyring import Keyring
 from support.pictures import as_text, png
 
 MEBIBYTE = 1024 * 1024
@@ -69,6 +71,20 @@ def test_s4_pictures_need_a_token(shop):
         assert said(visitor.call(method, "/api/picture")) == (403, 7)
         forged = visitor.call(method, "/api/picture", Authorization="eyJ0eXAi.OiJKV1Qi.LCJhbGc")
         assert said(forged) == (401, 9)
+
+
+def test_s4_an_expired_token_is_code_8(stack, shop, rory):
+    fresh = rory.session.headers["Authorization"]
+    claims = jwt.decode(fresh, options={"verify_signature": False})
+    for moment in ("iat", "nbf", "exp"):
+        claims[moment] -= 3600
+    key = Keyring.private_key_file(stack.directory).read_text()
+    headers = {"kid": jwt.get_unverified_header(fresh)["kid"]}
+    expired = jwt.encode(claims, key, algorithm="ES256", headers=headers)
+
+    for method in ("GET", "POST"):
+        answer = shop.visitor().call(method, "/api/picture", Authorization=expired)
+        assert said(answer) == (401, 8)
 
 
 def test_s4_a_picture_comes_back_as_it_was_sent(rory):
