@@ -175,7 +175,6 @@ def test_an_order_that_never_stood_cant_be_cancelled(ada, ledger, catalog):
 
 
 def test_a_products_total_counts_what_stands(app, ada, bob):
-    anybody = app.test_client()
     ada.order("k", (LAMP, 2))
     bob.order("k", (LAMP, 3), (CHAIR, 1))
     gone = ada.order("gone", (LAMP, 4)).json["id"]
@@ -183,9 +182,10 @@ def test_a_products_total_counts_what_stands(app, ada, bob):
     ada.order("refused", (LAMP, 100))
 
     for ref in (LAMP, "LAMP-1", "public000011"):
-        answer = anybody.get(f"/v1/orders/products/{ref}/total")
+        answer = bob.get(f"/v1/orders/products/{ref}/total")
         assert (answer.status_code, answer.json) == (200, {"product_id": LAMP, "total_quantity": 5})
-    assert anybody.get(f"/v1/orders/products/{RUG}/total").json["total_quantity"] == 0
+    assert ada.get(f"/v1/orders/products/{RUG}/total").json["total_quantity"] == 0
+    assert app.test_client().get(f"/v1/orders/products/{RUG}/total").status_code == 401
 
 
 @pytest.mark.parametrize("ref", ["404", "0", "9" * 30, "nothing", "a,b", "%00"])

@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from flask import Response
 
 from common import idempotency
-from common.access import identity, public, requires
+from common.access import identity, requires
 from common.app import cursors, database
 from common.idempotency import (
     IdempotencyKeyInvalid,
@@ -163,7 +163,7 @@ def post_order_cancel(order_id: UUID) -> OrderOut:
 
 
 @blueprint.get("/orders/products/<ref>/total")
-@public
+@requires()
 @refuses(ProductNotFound)
 @blueprint.output(ProductTotalOut)
 def get_product_total(ref: str) -> ProductTotalOut:
