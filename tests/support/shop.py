@@ -13,26 +13,40 @@ from typing import Any
 import requests
 
 from common.testing import eventually
+from support.openapi import served_document
 
 PASSWORD = "a long sentence nobody guesses"
 
 
 @dataclass
 class Person:
-    """Somebody with a browser; *token* is None until they log in."""
+    """Somebody with a browser; *token* is None until they log in.
+
+    Attributes:
+        expects_documented: Every answer has to be one that ``/openapi.json`` promises.
+    """
 
     url: str
     id: int = 0
     username: str = ""
     token: str | None = None
     refresh_token: str | None = None
+    expects_documented: bool = True
     session: requests.Session = field(default_factory=requests.Session, repr=False)
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if self.token and "Authorization" not in sent:
             sent["Authorization"] = f"Bearer {self.token}"
-        return self.session.request(method, self.url + path, json=body, headers=sent, timeout=20)
+        address = self.url + path
+        answer = self.session.request(method, address, json=body, headers=sent, timeout=20)
+        if self.expects_documented:
+            self._must_be_documented(method, path, answer)
+        return answer
+
+    def _must_be_documented(self, method: str, path: str, answer: requests.Response) -> None:
+        path = path.partition("?")[0]
+        served_document().check(method, path, answer.status_code, answer.headers, answer.content)
 
     def get(self, path: str, **headers: str) -> requests.Response:
         return self.call("GET", path, **headers)
