@@ -11,6 +11,7 @@ from souk_apidocs.refusals import refusals_of
 from souk_apidocs.services import SERVICES, document_of
 
 METHODS = ("get", "post", "put", "patch", "delete")
+NO_BODY = frozenset({"204", "304"})
 HIDDEN = ("/internal/", "/metrics", "/healthz", "/readyz")
 """What the gateway does not let through, or answers itself."""
 
@@ -139,6 +140,8 @@ def _in_order(paths: dict[str, Any]) -> dict[str, Any]:
 def _operation_in_order(operation: dict[str, Any]) -> dict[str, Any]:
     order = ("tags", "summary", "description", "operationId", "security", "parameters")
     last = {"responses": dict(sorted(operation["responses"].items()))}
+    for status in NO_BODY & last["responses"].keys():
+        last["responses"][status] = {"description": last["responses"][status]["description"]}
     first = {name: operation[name] for name in order if operation.get(name) not in (None, "")}
     for name in {"summary", "description"} & first.keys():
         # Docstrings mark code as Python's tools read it; the document is in Markdown.

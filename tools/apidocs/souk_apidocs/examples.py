@@ -25,12 +25,12 @@ def body_of(operation: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def example_of(media: dict[str, Any], document: dict[str, Any]) -> Any:
-    """What one may send: the first example of the body or of its schema, else a made one."""
-    if "example" in media:
-        return media["example"]
-    for named in media.get("examples", {}).values():
-        return named["value"]
-    return sample(media.get("schema", {}), document)
+    """What one may send: the schema's first example, else a made one, in the fields' order."""
+    made = sample(media["schema"], document)
+    order = list(resolved(media["schema"], document).get("properties", {}))
+    if not isinstance(made, dict) or not set(made) <= set(order):
+        return made
+    return {field: made[field] for field in order if field in made}
 
 
 def sample(schema: dict[str, Any], document: dict[str, Any], name: str = "") -> Any:

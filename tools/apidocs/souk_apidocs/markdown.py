@@ -21,7 +21,21 @@ Everything that the gateway answers. For programs the same is `/openapi.json`, a
 `/docs`, and [a Postman collection](souk.postman_collection.json) lies beside this file. What a code
 means is under [Refusals](#refusals), what a body holds under [Shapes](#shapes). Unknown fields in a
 body or a query are refused.
+
+Some refusals go without saying below. Any call may meet 429 `too_many_requests` and 503
+`unavailable` (on the older paths 502 `bad_gateway`). One that needs a token: 401 `token_missing`,
+`token_expired`, `token_invalid`. One with a body: 400 `malformed_body`, 413
+`request_entity_too_large`, 415 `unsupported_media_type`. S4 has numbers instead of words; there all
+of them are said.
 """
+
+WITHOUT_SAYING = frozenset(
+    {
+        *("too_many_requests", "unavailable", "bad_gateway"),
+        *("token_missing", "token_expired", "token_invalid"),
+        *("malformed_body", "request_entity_too_large", "unsupported_media_type"),
+    }
+)
 
 
 def render(document: dict[str, Any]) -> str:
@@ -91,13 +105,14 @@ def _success(status: str, response: dict[str, Any]) -> str:
 def _by_status(refusals: list[tuple[str, str, str]]) -> list[str]:
     codes: dict[str, list[str]] = {}
     for status, code, _ in refusals:
-        codes.setdefault(status, []).append(f"`{code}`")
-    return [f"{status} {', '.join(found)}" for status, found in codes.items()]
+        if code not in WITHOUT_SAYING:
+            codes.setdefault(status, []).append(f"`{code}`")
+    return [f"{status} {', '.join(dict.fromkeys(found))}" for status, found in codes.items()]
 
 
 def _body(media: dict[str, Any], document: dict[str, Any]) -> Iterable[str]:
     schema = resolved(media.get("schema", {}), document)
-    if "properties" in schema:
+    if schema.get("properties"):
         yield "\n".join(_fields(schema))
     example = orjson.dumps(example_of(media, document), option=orjson.OPT_INDENT_2).decode()
     if len(example) <= LONGEST_EXAMPLE:
@@ -166,7 +181,7 @@ def _limits(schema: dict[str, Any]) -> str:
         said.append(f"{'' if least is None else least}…{'' if most is None else most}")
     if shortest is not None or longest is not None:
         said.append(f"{shortest or 0}…{'' if longest is None else longest} characters")
-    if schema.get("default") is not None:
+    if schema.get("default") not in (None, ""):
         said.append(f"default {schema['default']}")
     return f" ({', '.join(said)})" if said else ""
 

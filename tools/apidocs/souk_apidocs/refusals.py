@@ -14,7 +14,10 @@ def callers_of(operation: dict[str, Any]) -> str:
     if not asked:
         return "anybody"
     if {} in asked:
-        return "signed in, or as described"
+        is_refresh = "refresh" in operation["operationId"]
+        return (
+            "whoever has a refresh token" if is_refresh else "signed in; in an open store anybody"
+        )
     named = FOR.search(operation.get("description", ""))
     return named[1] if named else "signed in"
 
