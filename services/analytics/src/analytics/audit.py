@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from analytics import chain
 from analytics.commands import minute_of
 from analytics.config import Config
 from analytics.models import CANCELLED, LoggedEvent, ProductMinute, Sale, View
@@ -116,8 +117,14 @@ def minutes_match_views(session: Session) -> Iterable[Violation]:
     )
 
 
+def log_is_unbroken(session: Session) -> Iterable[Violation]:
+    """Nobody changed, took out or put in an event since it was sealed."""
+    return chain.breaks(session)
+
+
 INVARIANTS: dict[str, Invariant] = {
     "analytics.events_are_told_once": events_are_told_once,
+    "analytics.log_is_unbroken": log_is_unbroken,
     "analytics.minutes_match_sales": minutes_match_sales,
     "analytics.minutes_match_views": minutes_match_views,
 }

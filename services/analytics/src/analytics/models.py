@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, Numeric, SmallInteger
-from sqlalchemy.dialects.mysql import BIGINT, MEDIUMBLOB, VARCHAR
+from sqlalchemy import BINARY, BigInteger, CheckConstraint, Index, Integer, Numeric, SmallInteger
+from sqlalchemy.dialects.mysql import BIGINT, MEDIUMBLOB, TINYINT, VARCHAR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from common.db import Identifier, Moment, exact, new_metadata
@@ -122,14 +122,24 @@ class Product(Base):
 
 
 class LoggedEvent(Base):
-    """One event as it was told. Rows are only ever added.
+    """One event as it was told. Rows are only ever added, and sealed once.
 
     Views are not here: they would double the volume, and ``views`` keeps what anybody asks of them
     (not the path and the request id; the stream has those as long as it lasts).
+
+    Attributes:
+        position: Where the row stands in the chain, without gaps, from 1; None until it is sealed.
+        hash: Of the row and of the one before it in the chain; see ``analytics.chain``.
     """
 
     __tablename__ = "event_log"
-    __table_args__ = (Index(None, "subject", "type", "aggregate_version"),)
+    __table_args__ = (
+        Index(None, "subject", "type", "aggregate_version"),
+        Index(None, "causation_id"),
+        Index(None, "correlation_id"),
+        # Holds all that a dry run of a replay counts, in the order that a replay reads in.
+        Index(None, "time", "seq", "type"),
+    )
 
     seq: Mapped[int] = mapped_column(BIGINT(unsigned=True), primary_key=True)
     event_id: Mapped[UUID] = mapped_column(Identifier, unique=True)
@@ -143,3 +153,16 @@ class LoggedEvent(Base):
     causation_id: Mapped[str | None] = mapped_column(exact(64))
     actor: Mapped[str] = mapped_column(exact(64))
     body: Mapped[bytes] = mapped_column(MEDIUMBLOB)
+    position: Mapped[int | None] = mapped_column(BIGINT(unsigned=True), unique=True)
+    hash: Mapped[bytes | None] = mapped_column(BINARY(32))
+
+
+class LogHead(Base):
+    """The end of the chain: one row. Without it nobody would miss rows that are cut off the end."""
+
+    __tablename__ = "event_log_head"
+    __table_args__ = (CheckConstraint("id = 1", name="id"),)
+
+    id: Mapped[int] = mapped_column(TINYINT(unsigned=True), primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(BIGINT(unsigned=True))
+    hash: Mapped[bytes] = mapped_column(BINARY(32))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Analytics' back door: events in, and what is due. It publishes nothing. Wiring only."""
 
-from analytics import commands
+from analytics import chain, commands
 from analytics.config import Config
 from analytics.handlers import BATCH_HANDLERS, HANDLERS
 from common.amqp import Topology
@@ -15,6 +15,7 @@ from common.worker import Periodic, broker_checks, run_worker
 
 PARTITIONS_SECONDS = 60
 FORGET_SECONDS = 60
+SEAL_SECONDS = 1
 TOPOLOGY = Topology(
     service="analytics", events=SUBSCRIPTIONS["analytics"], streams=(ProductViewed,)
 )
@@ -36,6 +37,9 @@ def main() -> None:
     def forget() -> None:
         forget_handled(database, keep_days=config.inbox_kept_days)
 
+    def seal() -> None:
+        chain.seal_all(database)
+
     subscriber = Subscriber(database, broker, TOPOLOGY, HANDLERS, BATCH_HANDLERS)
     run_worker(
         config,
@@ -45,6 +49,7 @@ def main() -> None:
                 name="partitions", seconds=PARTITIONS_SECONDS, work=add_partitions
             ),
             "inbox": Periodic(name="inbox", seconds=FORGET_SECONDS, work=forget),
+            "sealer": Periodic(name="sealer", seconds=SEAL_SECONDS, work=seal),
         },
         broker_checks(database, broker),
     )
