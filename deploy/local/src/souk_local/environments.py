@@ -98,6 +98,7 @@ class Environments:
             "AUTH_URL": self._url("auth"),
             "CATALOG_URL": self._url("catalog"),
             "ORDERS_URL": self._url("orders"),
+            "NOTIFIER_URL": self._url("notifier"),
             **TOKEN_NAMES,
             "SERVICE_TOKEN_KEY": self.keyring.service_token,
             "SECRET_KEY": self.keyring.signing[service],

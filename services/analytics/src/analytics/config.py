@@ -19,5 +19,6 @@ class Config(ServiceSettings):
     worker_port: int = 9205
     catalog_url: str = "http://127.0.0.1:9102"
     orders_url: str = "http://127.0.0.1:9103"
+    notifier_url: str = "http://127.0.0.1:9104"
     inbox_kept_days: int = Field(default=7, ge=1, le=365)
     partitions_ahead_days: int = Field(default=7, ge=1, le=60)
