@@ -19,6 +19,7 @@ from catalog.routes.open_store import OpenStore
 from common.access import Guard
 from common.app import create_service
 from common.db import Database
+from common.dead_letters import dead_letter_routes
 from common.http import Client
 from common.tokens import ServiceTokens
 
@@ -37,6 +38,7 @@ def create_app(
         s4_mithril.blueprint,
         internal.blueprint,
         audit.blueprint,
+        dead_letter_routes("catalog", config),
     ]
     app = create_service("catalog", config, blueprints, database=database, guard=guard)
     app.extensions["config"] = config

@@ -6,12 +6,14 @@ from apiflask import APIFlask
 from common.access import Guard
 from common.app import create_service
 from common.db import Database
+from common.dead_letters import dead_letter_routes
 from notifier.config import Config
-from notifier.routes import v1
+from notifier.routes import internal, v1
 
 
 def create_app(
     config: Config | None = None, *, database: Database | None = None, guard: Guard | None = None
 ) -> APIFlask:
     config = config or Config.load()
-    return create_service("notifier", config, [v1.blueprint], database=database, guard=guard)
+    blueprints = [v1.blueprint, internal.blueprint]
+    return create_service("notifier", config, blueprints, database=database, guard=guard)

@@ -6,6 +6,7 @@ from apiflask import APIFlask
 from common.access import Guard
 from common.app import create_service
 from common.db import Database
+from common.dead_letters import dead_letter_routes
 from orders.auth import Auth
 from orders.catalog import Catalog
 from orders.checkout import Checkout
@@ -22,6 +23,7 @@ def create_app(
         s0_simple_project.blueprint,
         s3_online_store.blueprint,
         audit.blueprint,
+        dead_letter_routes("orders", config),
     ]
     app = create_service("orders", config, blueprints, database=database, guard=guard)
     catalog = Catalog.connect(config)

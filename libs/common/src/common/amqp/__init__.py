@@ -3,6 +3,7 @@
 
 from common.amqp.connection import BrokerUnavailable
 from common.amqp.consumer import Consumer, Delivery
+from common.amqp.graveyard import Graveyard
 from common.amqp.publisher import Publisher
 from common.amqp.topology import Topology, TopologyConflict, queue_name
 
@@ -10,6 +11,7 @@ __all__ = [
     "BrokerUnavailable",
     "Consumer",
     "Delivery",
+    "Graveyard",
     "Publisher",
     "Topology",
     "TopologyConflict",

@@ -16,8 +16,8 @@ class BrokerUnavailable(Exception):
     """The broker can't be reached, or the connection broke. What was not confirmed may be lost."""
 
 
-def parameters(url: str, name: str) -> URLParameters:
-    """Connection parameters with every time limit set.
+def parameters(url: str, name: str, *, seconds: float = CONNECT_SECONDS) -> URLParameters:
+    """Connection parameters with every time limit set; the handshake has twice *seconds*.
 
     Without ``blocked_connection_timeout`` a broker under a memory alarm would hold a publisher for
     ever; without heartbeats a cut cable would.
@@ -25,15 +25,15 @@ def parameters(url: str, name: str) -> URLParameters:
     wanted = URLParameters(url)
     wanted.heartbeat = HEARTBEAT_SECONDS
     wanted.blocked_connection_timeout = BLOCKED_SECONDS
-    wanted.socket_timeout = CONNECT_SECONDS
-    wanted.stack_timeout = 2 * CONNECT_SECONDS
+    wanted.socket_timeout = seconds
+    wanted.stack_timeout = 2 * seconds
     wanted.connection_attempts = 1
     wanted.client_properties = {"connection_name": name}
     return wanted
 
 
-def connect(url: str, name: str) -> BlockingConnection:
+def connect(url: str, name: str, *, seconds: float = CONNECT_SECONDS) -> BlockingConnection:
     try:
-        return BlockingConnection(parameters(url, name))
+        return BlockingConnection(parameters(url, name, seconds=seconds))
     except BROKER_ERRORS as error:
         raise BrokerUnavailable(str(error) or type(error).__name__) from error

@@ -12,9 +12,11 @@ from pika.spec import Basic
 
 from common.amqp.connection import BROKER_ERRORS, BrokerUnavailable, connect
 from common.amqp.topology import DEAD_EXCHANGE
+from common.clock import rfc3339, utcnow
 
 ATTEMPT_HEADER = "x-souk-attempt"
 REASON_HEADER = "x-souk-reason"
+DIED_HEADER = "x-souk-died-at"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ class Consumer:
                     queue=queue,
                     tag=method.delivery_tag,
                     body=body,
-                    attempt=_attempt_of(properties),
+                    attempt=attempt_of(properties),
                     properties=properties,
                 )
             )
@@ -103,7 +105,11 @@ class Consumer:
 
     def bury(self, delivery: Delivery, reason: str) -> None:
         """Keep *delivery* in its dead letter queue with the reason, then acknowledge it here."""
-        headers = {ATTEMPT_HEADER: delivery.attempt, REASON_HEADER: reason}
+        headers = {
+            ATTEMPT_HEADER: delivery.attempt,
+            REASON_HEADER: reason,
+            DIED_HEADER: rfc3339(utcnow()),
+        }
         self._move(delivery, DEAD_EXCHANGE, f"{delivery.queue}.dead", headers)
 
     def _move(self, delivery: Delivery, exchange: str, key: str, headers: dict[str, Any]) -> None:
@@ -135,7 +141,7 @@ class Consumer:
             return
 
 
-def _attempt_of(properties: BasicProperties) -> int:
+def attempt_of(properties: BasicProperties) -> int:
     """The attempt that its headers tell; a message whose counter is none of ours is at its first.
 
     It must not raise: in the receiving callback that would end the worker, and the next one too.
