@@ -5,7 +5,7 @@ from collections import Counter
 from importlib.metadata import version
 from typing import Any
 
-from souk_apidocs import components, gateway
+from souk_apidocs import components, gateway, headers
 from souk_apidocs.groups import GROUPS, groups_of
 from souk_apidocs.refusals import refusals_of
 from souk_apidocs.services import SERVICES, document_of
@@ -42,7 +42,9 @@ TOKEN = {
 
 def build() -> dict[str, Any]:
     """The document, the same for the same code, whoever makes it and wherever."""
-    return merge({service: document_of(service) for service in SERVICES})
+    document = merge({service: document_of(service) for service in SERVICES})
+    headers.add(document["paths"])
+    return document
 
 
 def merge(documents: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -45,6 +45,9 @@ DOCUMENT = Document(
             },
             "/things/all": {"get": {"responses": {"200": answer("application/json", "Parts")}}},
             "/things/{ref}/raw": {"get": {"responses": {"200": answer("image/png", None)}}},
+            "/tagged": {
+                "get": {"responses": {"204": {"headers": {"ETag": {"required": True}, "Link": {}}}}}
+            },
             "/log": {"get": {"responses": {"200": answer("application/x-ndjson", None)}}},
         },
         "components": {"schemas": SHAPES},
@@ -117,6 +120,12 @@ def test_documented_answer_passes(said):
 def test_undocumented_answer_is_refused(said, fault):
     with pytest.raises(Undocumented, match=fault):
         check(**said)
+
+
+def test_a_promised_header_is_there():
+    DOCUMENT.check("GET", "/tagged", 204, {"X-Request-Id": "1", "ETag": '"1"'}, b"")
+    with pytest.raises(Undocumented, match="has no ETag"):
+        DOCUMENT.check("GET", "/tagged", 204, {"X-Request-Id": "1"}, b"")
 
 
 def test_every_answer_names_its_request():

@@ -57,6 +57,9 @@ class Document:
             return
         pointer, responses = operation
         response = self._response(where, responses, status)
+        for name, header in responses[response].get("headers", {}).items():
+            if header.get("required") and name not in headers:
+                raise Undocumented(f"{where} has no {name}")
         content = responses[response].get("content", {})
         if method == "HEAD" or status in NO_BODY:
             if body:
