@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self, TypeVar
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from common.access import internal
 from common.amqp import BrokerUnavailable, Delivery, Graveyard, Topology, queue_name
@@ -53,7 +53,8 @@ MOST_VISITS = 2
 MOST_LOOKED_AT = 2000
 MOST_BYTES_SHOWN = 16 * 1024
 MOST_LISTED, MOST_REQUEUED = 200, 500
-LONGEST_HANDLE = 64
+
+Handle = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class Letter(Shown):
@@ -138,7 +139,7 @@ class Requeue(Schema):
         dry_run: Only say which.
     """
 
-    ids: list[str] | None = Field(default=None, min_length=1, max_length=MOST_REQUEUED)
+    ids: list[Handle] | None = Field(default=None, min_length=1, max_length=MOST_REQUEUED)
     event_type: EventType | None = None
     limit: int = Field(default=100, ge=1, le=MOST_REQUEUED)
     dry_run: bool = False

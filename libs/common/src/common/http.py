@@ -60,6 +60,10 @@ class Client:
     def put(self, path: str, body: object) -> Answer:
         return self._call("PUT", path, orjson.dumps(body))
 
+    def post(self, path: str, body: object) -> Answer:
+        """Call once: what may not be repeated is never sent a second time."""
+        return self._call("POST", path, orjson.dumps(body))
+
     def _call(self, method: str, path: str, body: bytes | None) -> Answer:
         """Call, and return any answer below 500.
 
