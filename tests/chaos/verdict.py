@@ -10,7 +10,7 @@ from chaos.observation import Observation, Stage, view_key
 from support.history import FAIL, INFO, OK, History
 
 EXPECTED_NO = {("order", "insufficient_stock")}
-LOST_WITH_GATEWAY_SECONDS = 1.0
+LOST_WITH_GATEWAY_SECONDS = 0.3
 """nginx writes a view down right after its answer. Whoever got an answer so shortly before nginx
 was killed may have been its last words."""
 MOST_NAMED = 20
