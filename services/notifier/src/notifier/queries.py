@@ -16,6 +16,8 @@ from common.subscriber import read_message
 from notifier.models import Delivery, Notice, NoticePart, Product, Recipient, Status
 from notifier.stories import Called, Names, Part
 
+MOST_DELIVERIES = 1000
+
 
 class RecipientUnknown(Exception):
     """Auth has not told us about this customer yet; the news may be late."""
@@ -124,6 +126,20 @@ def list_deliveries(
     if before is not None:
         query = query.where(Delivery.id < before)
     return session.scalars(query).all()
+
+
+def deliveries_of_events(
+    session: Session, *, event_ids: Collection[UUID]
+) -> list[tuple[UUID, Delivery]]:
+    """The deliveries that tell of these events, each beside its event; the oldest first."""
+    query = (
+        select(NoticePart.event_id, Delivery)
+        .join(Delivery, Delivery.notice_id == NoticePart.notice_id)
+        .where(NoticePart.event_id.in_(event_ids))
+        .order_by(Delivery.id, NoticePart.event_id)
+        .limit(MOST_DELIVERIES)
+    )
+    return [(row.event_id, row.Delivery) for row in session.execute(query)]
 
 
 def backlog(session: Session) -> tuple[int, float]:
