@@ -6,3 +6,7 @@ from common.problems import NotFound
 
 class ProductNotFound(NotFound):
     detail = "There is no such product."
+
+
+class OrderNotFound(NotFound):
+    detail = "There is no such order."
