@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls from one service to another. Only this module knows requests."""
 
-from typing import Any
+from typing import Any, Self
 
 import orjson
 import requests
 from pybreaker import CircuitBreaker, CircuitBreakerError
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from common.context import current_trace
@@ -29,6 +30,26 @@ class Answer:
         return orjson.loads(self._content)
 
 
+class _OnceMore(Retry):
+    """Repeats what a broken connection ended, and not what came too late.
+
+    Who hangs will hang again, and the caller has waited for as long as it may.
+    """
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: Any = None,
+        error: Exception | None = None,
+        *pool_and_stack: Any,
+        **named: Any,
+    ) -> Self:
+        if isinstance(error, ReadTimeoutError):
+            raise error
+        return super().increment(method, url, response, error, *pool_and_stack, **named)
+
+
 class Client:
     """Calls one other service, with time limits, a circuit breaker and a service token.
 
@@ -47,7 +68,7 @@ class Client:
         self._session.trust_env = False
         # Once more on a fresh connection: a kept-alive one may have been closed under us. Only
         # methods that may be repeated; the reserve command is a PUT for that reason too.
-        retries = Retry(
+        retries = _OnceMore(
             total=1, connect=1, read=1, status=0, allowed_methods={"GET", "PUT"}, backoff_factor=0
         )
         adapter = HTTPAdapter(max_retries=retries, pool_maxsize=32)

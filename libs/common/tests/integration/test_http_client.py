@@ -157,6 +157,7 @@ def test_a_server_that_does_not_answer_in_time_is_unavailable(server, client):
         client.get("/x")
 
     assert time.monotonic() - began < 5
+    assert len(server.requests) == 1, "who hangs is asked again only by the next caller"
 
 
 def test_a_port_where_nobody_listens_is_unavailable():

@@ -10,8 +10,7 @@ class Config(ServiceSettings):
     """Orders' settings.
 
     Attributes:
-        catalog_seconds: So long one call to catalog may take. The client tries twice, so that a
-            customer waits for twice as long at most.
+        catalog_seconds: So long one call to catalog may take, and a customer waits for it.
         pending_seconds: So long one request, or one sweep, alone may settle a pending order; after
             that a retry with the same key, or the next sweep, takes the order over.
         open_store: Whether guests' carts and orders are open to requests without a token, as in
