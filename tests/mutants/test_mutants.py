@@ -2,6 +2,7 @@
 """The checkers have teeth: each guard that is taken out is missed by a test, and soon."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60
+LEAN = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+"""Without these plugins a run begins 1.5 seconds of processor time earlier."""
 
 COMMON = "libs/common/tests/integration"
 CATALOG = "services/catalog/tests/integration"
@@ -25,7 +28,7 @@ class Mutant:
     Attributes:
         name: The module beside this one that breaks it.
         caught_by: The test that must fail.
-        because: What its failed assertion says.
+        because: What its failed assertion says, as a regular expression.
     """
 
     name: str
@@ -33,29 +36,49 @@ class Mutant:
     because: str
 
 
+LAST_UNIT = f"{CATALOG}/test_two_buyers.py"
+LAST_UNIT_TEST = f"{LAST_UNIT}::test_of_two_buyers_one_gets_the_last_unit_in_every_order"
+RELAY = f"{COMMON}/test_outbox_and_relay.py"
+
 MUTANTS = [
+    # The database's own fence ends what the lock should have: the second buyer gets an error.
+    Mutant("no_lock", LAST_UNIT_TEST, r"assert \['error (3819|4025)', 'held'\] =="),
+    Mutant("lock_in_process", LAST_UNIT_TEST, r"assert \['error (3819|4025)', 'held'\] =="),
+    # Nothing in the database sees this one: the unit is sold twice and counted once.
+    Mutant("read_then_update", LAST_UNIT_TEST, r"assert \['held', 'held'\] =="),
     Mutant(
-        "outbox_apart",
-        f"{COMMON}/test_outbox_and_relay.py::test_what_was_rolled_back_is_never_told",
-        "assert 2 == 1",
+        "ack_on_receipt",
+        f"{COMMON}/test_subscriber_killed.py"
+        "::test_what_a_worker_had_not_committed_when_it_was_killed_is_done_by_the_next",
+        "the next worker's effects did not come true",
     ),
+    Mutant("outbox_apart", f"{RELAY}::test_what_was_rolled_back_is_never_told", "assert 2 == 1"),
     Mutant(
         "no_mandatory",
-        f"{COMMON}/test_outbox_and_relay.py"
-        "::test_what_nobody_is_bound_for_waits_and_goes_out_after_the_binding",
+        f"{RELAY}::test_what_nobody_is_bound_for_waits_and_goes_out_after_the_binding",
         "assert 1 == 0",
     ),
     Mutant(
         "settle_before_confirm",
-        f"{COMMON}/test_outbox_and_relay.py"
-        "::test_a_relay_that_dies_after_publishing_publishes_again",
+        f"{RELAY}::test_a_relay_that_dies_after_publishing_publishes_again",
         "assert 0 == 1",
+    ),
+    Mutant(
+        "unsorted_locks",
+        f"{LAST_UNIT}::test_crossed_lines_never_meet_in_a_deadlock",
+        r"assert \[1213\] == \[\]",
+    ),
+    Mutant(
+        "no_unique_key",
+        f"{ORDERS}/test_two_requests.py"
+        "::test_of_two_requests_with_one_key_one_begins_an_order_in_every_order",
+        r"assert \['Attempt', 'Attempt'\] ==",
     ),
     Mutant(
         "lapse_by_clock",
         f"{CATALOG}/test_reservations.py"
         "::test_an_overdue_reservation_is_asked_about_and_keeps_its_units",
-        "assert (3, 1) == (3, 3)",
+        r"assert \(3, 1\) == \(3, 3\)",
     ),
 ]
 
@@ -89,9 +112,9 @@ def run(servers, tmp_path):
 
     def run_tests(tests, mutant=None, seconds=SECONDS):
         plugins = [] if mutant is None else ["-p", f"mutants.{mutant}"]
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *plugins]
+        options = ["-q", "-x", f"--timeout={seconds}", f"--junitxml={report}"]
         done = subprocess.run(
-            [*command, f"--timeout={seconds}", f"--junitxml={report}", *tests],
+            [sys.executable, "-m", "pytest", *LEAN, *plugins, *options, *tests],
             cwd=ROOT,
             env=environment,
             timeout=seconds,
@@ -112,6 +135,7 @@ def read(report, code):
     return Outcome(code, ran - failed - errors, failed, errors, "".join(messages[:1]))
 
 
+@pytest.mark.slow
 def test_without_a_mutant_the_tests_pass(run):
     """The control: it is the mutant that they fail for."""
     tests = sorted({mutant.caught_by for mutant in MUTANTS})
@@ -127,4 +151,4 @@ def test_a_mutant_is_caught_in_a_minute(run, mutant):
 
     assert (outcome.code, outcome.failed, outcome.errors) == (1, 1, 0), outcome
     assert outcome.message.startswith(("assert ", "AssertionError: ")), outcome
-    assert mutant.because in outcome.message
+    assert re.search(mutant.because, outcome.message), outcome
