@@ -5,6 +5,7 @@ Each service looks after its own, with its own user of the broker; analytics ask
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -171,9 +172,12 @@ class DeadLetters:
             total = 0
             for kind, queue in self._queues(event_type):
                 total += graveyard.depth(queue)
-                walk = _until(deadline, graveyard.walk(queue))
-                items += [self._read(kind, one) for one in islice(walk, limit - len(items))]
-                graveyard.release()
+                if len(items) < limit:
+                    walk = _walk(graveyard, queue, deadline)
+                    items += [self._read(kind, one) for one in islice(walk, limit - len(items))]
+                    # All are held, or the broker would put these behind the others.
+                    deque(walk, maxlen=0)
+                    graveyard.release(queue)
             return Listing(items=items, total=total)
 
         return self._visit(look)
@@ -191,17 +195,18 @@ class DeadLetters:
             total = 0
             for kind, queue in self._queues(event_type):
                 total += graveyard.depth(queue)
-                walk = _until(deadline, islice(graveyard.walk(queue), MOST_LOOKED_AT))
+                walk = _walk(graveyard, queue, deadline)
                 read = ((one, self._read(kind, one)) for one in walk)
                 wanted = (pair for pair in read if ids is None or pair[1].handle in ids)
                 # All are held before the first is sent: it may be back among the dead at once.
                 chosen = list(islice(wanted, limit - len(done)))
+                deque(walk, maxlen=0)
                 for delivery, letter in _until(deadline, chosen):
                     if not dry_run:
                         graveyard.send_back(delivery)
                         _say(letter)
                     done.append(letter)
-                graveyard.release()
+                graveyard.release(queue)
             remaining = total if dry_run else max(0, total - len(done))
             return Requeued(items=done, remaining=remaining, dry_run=dry_run)
 
@@ -255,6 +260,10 @@ def dead_letter_routes(service: str, config: ServiceSettings) -> APIBlueprint:
         return jsonify(letters.requeue(**wanted.model_dump()).model_dump())
 
     return blueprint
+
+
+def _walk(graveyard: Graveyard, queue: str, deadline: float) -> Iterator[Delivery]:
+    return _until(deadline, islice(graveyard.walk(queue), MOST_LOOKED_AT))
 
 
 def _until(deadline: float, things: Iterable[T]) -> Iterator[T]:

@@ -2,14 +2,16 @@
 """How every connection to the broker is made. A connection belongs to one thread."""
 
 from pika import BlockingConnection, URLParameters
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError
 
 HEARTBEAT_SECONDS = 20
 BLOCKED_SECONDS = 30
 CONNECT_SECONDS = 3
 
-BROKER_ERRORS = (AMQPError, OSError)
-"""What pika raises when the broker is gone, refuses, or hangs."""
+BROKER_ERRORS = (AMQPError, AMQPConnectorException, OSError)
+"""What pika raises when the broker is gone, refuses, or hangs. The second is no ``AMQPError``: it
+comes from a broker that takes the connection and then says nothing."""
 
 
 class BrokerUnavailable(Exception):

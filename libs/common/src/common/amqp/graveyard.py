@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from pika import BlockingConnection
+from pika import BasicProperties, BlockingConnection
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
@@ -30,6 +30,7 @@ WORN_AFTER = DELIVERY_LIMIT // 2
 """The broker counts each look at a letter as a failed delivery, and drops it at the limit. A letter
 with so many of them is replaced by a copy that nobody has looked at."""
 TURN_SECONDS = 0.02
+SETTLE_SECONDS = 0.3
 HISTORY = (ATTEMPT_HEADER, REASON_HEADER, DIED_HEADER, RETURNS_HEADER)
 HISTORY_PREFIXES = ("x-death", "x-first-death-", "x-last-death-")
 
@@ -46,7 +47,9 @@ class Graveyard:
 
     def __init__(self, url: str, topology: Topology, *, seconds: float) -> None:
         self._topology = topology
+        self._held: set[int] = set()
         self._worn: list[Delivery] = []
+        self._unheld = 0
         self._connection: BlockingConnection = connect(
             url, f"{topology.service} dead letters", seconds=seconds
         )
@@ -74,13 +77,15 @@ class Graveyard:
     def walk(self, queue: str) -> Iterator[Delivery]:
         """Hold the dead letters of *queue*, oldest first, until ``release``.
 
-        Release those of one queue before you walk through another.
+        Release those of one queue before you walk through another. A walk to the end keeps their
+        order; after a shorter one those that were held are behind the others that ever were.
         """
         while True:
             found = self._ask(lambda: self._channel.basic_get(_dead(queue)), unless=NOT_FOUND)
             if found is None or found[0] is None:
                 return
             method, properties, body = found
+            self._unheld = int(method.message_count)
             letter = Delivery(
                 queue=queue,
                 tag=method.delivery_tag,
@@ -88,7 +93,8 @@ class Graveyard:
                 attempt=attempt_of(properties),
                 properties=properties,
             )
-            if (properties.headers or {}).get(RETURNS_HEADER, 0) >= WORN_AFTER:
+            self._held.add(letter.tag)
+            if _is_worn(properties):
                 self._worn.append(letter)
             yield letter
 
@@ -98,15 +104,22 @@ class Graveyard:
         It ends here only after its copy there is confirmed: it may come twice, and never be lost.
         """
         self._move(letter, self._topology.exchange, letter.queue, history=HISTORY)
-        self._worn = [worn for worn in self._worn if worn.tag != letter.tag]
+        self._held.remove(letter.tag)
+        self._worn = [worn for worn in self._worn if worn.tag in self._held]
 
-    def release(self) -> None:
-        """Put every letter back to its place that is still held."""
+    def release(self, queue: str) -> None:
+        """Put every letter of *queue* back to its place that is still held."""
+        expected = len(self._held) + self._unheld
         for letter in self._worn:
-            self._move(letter, DEAD_EXCHANGE, _dead(letter.queue), history=(RETURNS_HEADER,))
-        self._worn = []
+            self._move(letter, DEAD_EXCHANGE, _dead(queue), history=(RETURNS_HEADER,))
+        self._held, self._worn, self._unheld = set(), [], 0
         with _broker_errors():
             self._channel.basic_nack(0, multiple=True, requeue=True)
+        # The broker may serve the next visitor's first get before this, and so out of order.
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while self.depth(queue) < expected and time.monotonic() < deadline:
+            with _broker_errors():
+                self._connection.sleep(SETTLE_SECONDS / 100)
 
     def close(self) -> None:
         """Close the connection, and with it put back what is held; never raises."""
@@ -163,6 +176,11 @@ def _broker_errors() -> Iterator[None]:
         yield
     except BROKER_ERRORS as error:
         raise BrokerUnavailable(str(error) or type(error).__name__) from error
+
+
+def _is_worn(properties: BasicProperties) -> bool:
+    count = (properties.headers or {}).get(RETURNS_HEADER)
+    return isinstance(count, int) and count >= WORN_AFTER
 
 
 def _dead(queue: str) -> str:

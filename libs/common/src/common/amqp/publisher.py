@@ -18,6 +18,7 @@ from common.amqp.connection import BROKER_ERRORS, CONNECT_SECONDS, BrokerUnavail
 from common.events import CONTENT_TYPE
 
 CONFIRM_SECONDS = 10.0
+TIDY_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +65,18 @@ class Confirms:
 
 
 class Publisher:
-    """A connection for publishing; it belongs to the thread that made it."""
+    """A connection for publishing; it belongs to the thread that made it.
 
-    def __init__(self, url: str, name: str) -> None:
+    Args:
+        connect_seconds: How long a broker may take to let us in.
+    """
+
+    def __init__(
+        self, url: str, name: str, *, connect_seconds: float = 2 * CONNECT_SECONDS
+    ) -> None:
         self._url = url
         self._name = name
+        self._connect_seconds = connect_seconds
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
         self._next_tag = 1
@@ -142,9 +150,11 @@ class Publisher:
             return self._channel
         self.close()
         self._failure = None
+        wanted = parameters(self._url, self._name)
+        wanted.stack_timeout = self._connect_seconds
         try:
             self._connection = SelectConnection(
-                parameters(self._url, self._name),
+                wanted,
                 on_open_callback=lambda connection: connection.channel(
                     on_open_callback=self._on_channel
                 ),
@@ -153,7 +163,9 @@ class Publisher:
             )
         except BROKER_ERRORS as error:
             raise BrokerUnavailable(str(error)) from error
-        self._run_until(lambda: self._channel is not None, 2 * CONNECT_SECONDS, "no connection")
+        # A little longer than pika itself: whatever it gives up, it also closes.
+        patience = self._connect_seconds + TIDY_SECONDS
+        self._run_until(lambda: self._channel is not None, patience, "no connection")
         assert self._channel is not None
         return self._channel
 
