@@ -45,6 +45,10 @@ def renamed(node: Any, service: str, names: dict[Key, str]) -> Any:
             new["$ref"] = PREFIX + names[service, target.removeprefix(PREFIX)]
         if _means_nothing_given(new):
             del new["default"]
+        for told in {"summary", "description"} & new.keys():
+            # Docstrings mark code as Python's tools read it; the document is in Markdown.
+            if isinstance(new[told], str):
+                new[told] = new[told].replace("``", "`")
         return new
     if isinstance(node, list):
         return [renamed(value, service, names) for value in node]

@@ -145,8 +145,5 @@ def _operation_in_order(operation: dict[str, Any]) -> dict[str, Any]:
     for status in NO_BODY & last["responses"].keys():
         last["responses"][status] = {"description": last["responses"][status]["description"]}
     first = {name: operation[name] for name in order if operation.get(name) not in (None, "")}
-    for name in {"summary", "description"} & first.keys():
-        # Docstrings mark code as Python's tools read it; the document is in Markdown.
-        first[name] = first[name].replace("``", "`")
     rest = {name: value for name, value in operation.items() if name not in {*first, *last}}
     return first | {name: value for name, value in rest.items() if name not in order} | last
