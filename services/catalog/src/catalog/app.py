@@ -21,6 +21,7 @@ from common.app import create_service
 from common.db import Database
 from common.dead_letters import dead_letter_routes
 from common.http import Client
+from common.replay import replay_routes
 from common.tokens import ServiceTokens
 
 
@@ -39,6 +40,7 @@ def create_app(
         internal.blueprint,
         audit.blueprint,
         dead_letter_routes("catalog", config),
+        replay_routes("catalog", config),
     ]
     app = create_service("catalog", config, blueprints, database=database, guard=guard)
     app.extensions["config"] = config

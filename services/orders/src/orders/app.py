@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Orders' front door: wiring only."""
 
+from datetime import timedelta
+
 from apiflask import APIFlask
 
 from common.access import Guard
 from common.app import create_service
 from common.db import Database
 from common.dead_letters import dead_letter_routes
+from common.inbox import KEEP_DAYS
+from common.replay import replay_routes
 from orders.auth import Auth
 from orders.catalog import Catalog
 from orders.checkout import Checkout
@@ -18,12 +22,15 @@ def create_app(
     config: Config | None = None, *, database: Database | None = None, guard: Guard | None = None
 ) -> APIFlask:
     config = config or Config.load()
+    # The same question a second time is answered a second time: only the inbox knows better.
+    kept = timedelta(days=KEEP_DAYS - 1)
     blueprints = [
         v1.blueprint,
         s0_simple_project.blueprint,
         s3_online_store.blueprint,
         audit.blueprint,
         dead_letter_routes("orders", config),
+        replay_routes("orders", config, kept=kept),
     ]
     app = create_service("orders", config, blueprints, database=database, guard=guard)
     catalog = Catalog.connect(config)
