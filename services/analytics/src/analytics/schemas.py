@@ -2,14 +2,19 @@
 """What may come in and what goes out."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
 from analytics.queries import LARGEST_ID, Metric
+from analytics.timeline import Item, Story
 from analytics.windows import Bucket
 from common.audit import Check, Violation
+from common.clock import rfc3339
+from common.dead_letters import Letter, Listed, Requeue
 from common.schemas import Page, Query, Shown
 
 RFC3339 = re.compile(
@@ -159,3 +164,79 @@ class AuditOut(Shown):
             for one in checks
         ]
         return cls(ok=all(one.ok for one in shown), checks=shown)
+
+
+class HappeningShown(Shown):
+    """One thing that happened; of a mail, ``event_id`` is the id of its notification."""
+
+    at: str
+    event_id: str
+    type: str
+    source: str
+    subject: str
+    actor: str
+    correlation_id: str
+    causation_id: str | None
+    summary: str
+
+    @classmethod
+    def of(cls, item: Item) -> Self:
+        return cls(
+            at=rfc3339(item.at),
+            event_id=str(item.id),
+            type=item.type,
+            source=item.source,
+            subject=item.subject,
+            actor=item.actor,
+            correlation_id=item.correlation_id,
+            causation_id=item.causation_id,
+            summary=item.summary,
+        )
+
+
+class TimelineOut(Shown):
+    """An order's story; *unavailable* names services whose part of it is missing."""
+
+    order_id: str
+    items: list[HappeningShown]
+    unavailable: list[str]
+
+    @classmethod
+    def of(cls, order_id: UUID, story: Story, unavailable: Sequence[str] = ()) -> Self:
+        return cls(
+            order_id=str(order_id),
+            items=[HappeningShown.of(item) for item in story.items],
+            unavailable=list(unavailable),
+        )
+
+
+Consumer = Literal["analytics", "catalog", "notifier", "orders"]
+
+
+class DeadLettersAsked(Listed):
+    consumer: Consumer | None = None
+
+
+class RequeueAsked(Requeue):
+    consumer: Consumer | None = None
+
+
+class DeadLettersShown(Shown):
+    """Dead letters, oldest first, and how many there are in all.
+
+    Attributes:
+        unavailable: The consumers that gave no answer; their letters are missing here.
+    """
+
+    items: list[Letter]
+    total: int
+    unavailable: list[str]
+
+
+class RequeuedShown(Shown):
+    """What was sent back, or would have been in a dry run; *remaining* letters still lie there."""
+
+    dry_run: bool
+    items: list[Letter]
+    remaining: int
+    unavailable: list[str]
