@@ -4,7 +4,6 @@
 import os
 import signal
 import threading
-from multiprocessing import get_context
 
 import pytest
 
@@ -12,9 +11,7 @@ from common.contracts import OrderPlaced, OrderRejected
 from common.db import Database
 from common.subscriber import Subscriber
 from common.testing import eventually
-
-# Forked, so that what a test run has broken on purpose is broken in the worker too.
-FORK = get_context("fork")
+from common.testing.processes import fork
 
 
 @pytest.fixture
@@ -45,8 +42,7 @@ def test_what_a_worker_had_not_committed_when_it_was_killed_is_done_by_the_next(
 ):
     one, other = events.placed("order-1", units=3), events.placed("order-2", units=4)
     publish(other, one, one)
-    worker = FORK.Process(target=consume, args=(threading.Event(), die))
-    worker.start()
+    worker = fork(consume, threading.Event(), die)
     worker.join(timeout=30)
     assert worker.exitcode == -signal.SIGKILL
     assert (shop.value("order-1"), shop.value("order-2")) == (None, None)

@@ -9,7 +9,7 @@ is all that the database lets happen, and each order once.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
@@ -21,9 +21,8 @@ from sqlalchemy.exc import DBAPIError
 from common.db import Database, error_number
 from common.problems import Problem
 from common.testing import eventually
+from common.testing.processes import fork
 
-# What a test has patched is patched in its workers too, as it is not in processes begun anew.
-FORK = get_context("fork")
 QUICK_SECONDS = 0.01
 LOCK_WAIT_SECONDS = 60
 
@@ -71,9 +70,8 @@ class _Choice:
     able: list[int]
     taken: int
 
-    def next(self) -> int | None:
-        later = [number for number in self.able if number > self.taken]
-        return later[0] if later else None
+    def later(self) -> list[int]:
+        return [number for number in self.able if number > self.taken]
 
 
 class Worker:
@@ -84,9 +82,8 @@ class Worker:
     """
 
     def __init__(self, url: str, task: Task) -> None:
-        self._pipe, theirs = FORK.Pipe()
-        self._process = FORK.Process(target=_work, args=(url, task, theirs), daemon=True)
-        self._process.start()
+        self._pipe, theirs = Pipe()
+        self._process = fork(_work, url, task, theirs)
         theirs.close()
         self.connection_id: int = self._pipe.recv()
         self.at: str | Ended | None = None
@@ -137,11 +134,11 @@ class Interleavings:
         while True:
             play, choices = self._play(jobs(), [choice.taken for choice in choices])
             yield play
-            while choices and choices[-1].next() is None:
+            while choices and not choices[-1].later():
                 choices.pop()
             if not choices:
                 return
-            choices[-1].taken = choices[-1].next() or 0
+            choices[-1].taken = choices[-1].later()[0]
 
     def _play(
         self, jobs: Sequence[Mapping[str, Any]], wanted: Sequence[int]
@@ -161,28 +158,34 @@ class Interleavings:
         return Play(steps=steps, ends=ends), choices
 
     def _able(self) -> list[int]:
-        """Who stands before a statement. While all wait for locks, a deadlock is to be found."""
-        if all(isinstance(worker.at, Ended) for worker in self._workers):
-            return []
-        return eventually(
-            lambda: [
-                number
-                for number, worker in enumerate(self._workers)
-                if worker.arrives() and isinstance(worker.at, str)
-            ],
-            seconds=LOCK_WAIT_SECONDS,
-            what="a statement that can be run",
-        )
+        """Who stands before a statement; nobody when all have ended."""
+        if any(worker.at is None for worker in self._workers) and not self._standing():
+            # All the others wait for locks. The database may take a while to see the deadlock.
+            self._wait(lambda: any(worker.arrives() for worker in self._workers))
+            self._settle()
+        return self._standing()
+
+    def _standing(self) -> list[int]:
+        return [n for n, worker in enumerate(self._workers) if isinstance(worker.at, str)]
 
     def _go_on(self, moving: Worker) -> None:
         """Let one worker run its statement, and those go on whom it sets free."""
         moving.go_on()
+        # First the one that moves: only then is it known who still waits.
         self._wait(lambda: moving.arrives() or self._waits_for_a_lock(moving))
-        # Only now is it known who still waits. Asked first: who does, does for several statements.
-        for worker in self._workers:
-            self._wait(partial(self._is_settled, worker))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until each stands, has ended or waits for a lock, and none is being set free."""
+        moved = True
+        while moved:
+            before = [worker.at for worker in self._workers]
+            for worker in self._workers:
+                self._wait(partial(self._is_settled, worker))
+            moved = before != [worker.at for worker in self._workers]
 
     def _is_settled(self, worker: Worker) -> bool:
+        # The lock first: who waits for one does so for several statements of the others.
         return worker.at is not None or self._waits_for_a_lock(worker) or worker.arrives()
 
     def _wait(self, condition: Callable[[], bool]) -> None:
