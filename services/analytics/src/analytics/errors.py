@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways analytics says no."""
 
-from common.problems import NotFound
+from common.problems import NotFound, Problem
 
 
 class ProductNotFound(NotFound):
@@ -10,3 +10,8 @@ class ProductNotFound(NotFound):
 
 class OrderNotFound(NotFound):
     detail = "There is no such order."
+
+
+class ReplayRefused(Problem):
+    status = 409
+    detail = "The consumer refuses some of these events; see errors. Choose another stretch."
