@@ -11,6 +11,7 @@ from threading import Event as Signal
 
 import orjson
 
+from common.amqp import TopologyConflict
 from common.amqp.connection import connect
 from common.context import Trace, traced
 from common.db import Database
@@ -20,6 +21,10 @@ from common.metrics import exposition
 from common.settings import Settings
 
 log = get_logger(__name__)
+
+CONFLICT_SECONDS = 30.0
+"""Only a person can settle a conflict. So long the worker goes on with its other tasks before it
+ends, so that a supervisor which starts it at once does not fill the log."""
 
 Task = Callable[[Signal], None]
 """Works until the signal is set, and survives its dependencies."""
@@ -62,6 +67,10 @@ def run_worker(config: Settings, tasks: dict[str, Task], checks: Sequence[Check]
     def guarded(name: str, task: Task) -> None:
         try:
             task(stop)
+        except TopologyConflict as error:
+            log.critical("topology_conflict", task=name, reason=str(error))
+            failed.set()
+            stop.wait(CONFLICT_SECONDS)
         except Exception as error:
             log.critical("task_died", task=name, exc_info=error)
             failed.set()

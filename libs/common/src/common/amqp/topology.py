@@ -7,6 +7,7 @@ what failed until its delay is over, ``….dead`` keeps what will not work, with
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,13 +111,6 @@ class Topology:
         connection = connect(url, f"{self.service} topology")
         try:
             self._declare_on(connection.channel())
-        except ChannelClosedByBroker as error:
-            if error.reply_code == PRECONDITION_FAILED:
-                raise TopologyConflict(
-                    f"The broker has it with other arguments: {error.reply_text}. "
-                    "Delete it or move its messages; nothing was changed."
-                ) from error
-            raise BrokerUnavailable(error.reply_text) from error
         except BROKER_ERRORS as error:
             raise BrokerUnavailable(str(error)) from error
         finally:
@@ -125,10 +119,41 @@ class Topology:
 
     def _declare_on(self, channel: BlockingChannel) -> None:
         for exchange, kind in ((EVENTS_EXCHANGE, "topic"), (DEAD_EXCHANGE, "direct")):
-            channel.exchange_declare(exchange, kind, durable=True)
+            _declare_exchange(channel, exchange, kind)
         if self.events:
-            channel.exchange_declare(self.exchange, "direct", durable=True)
+            _declare_exchange(channel, self.exchange, "direct")
         for queue in self.queues():
-            channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
+            _declare_queue(channel, queue)
             for exchange, key in queue.bindings:
                 channel.queue_bind(queue.name, exchange, key)
+
+
+def _declare_exchange(channel: BlockingChannel, name: str, kind: str) -> None:
+    with _conflict_over(
+        f"the exchange {name}",
+        way_out="stop all workers, delete it, and start them again, which declares it anew",
+    ):
+        channel.exchange_declare(name, kind, durable=True)
+
+
+def _declare_queue(channel: BlockingChannel, queue: Queue) -> None:
+    with _conflict_over(
+        f"the queue {queue.name}",
+        way_out="stop this worker, move what the queue still holds, "
+        f"run `rabbitmqctl delete_queue {queue.name}` with the virtual host, and start again, "
+        "which declares it anew",
+    ):
+        channel.queue_declare(queue.name, durable=True, arguments=queue.arguments)
+
+
+@contextmanager
+def _conflict_over(thing: str, *, way_out: str) -> Iterator[None]:
+    try:
+        yield
+    except ChannelClosedByBroker as error:
+        if error.reply_code != PRECONDITION_FAILED:
+            raise
+        raise TopologyConflict(
+            f"The broker has {thing} with other arguments ({error.reply_text}); "
+            f"nothing was changed. To settle it, {way_out}."
+        ) from error
