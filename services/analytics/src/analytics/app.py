@@ -6,7 +6,8 @@ from apiflask import APIFlask
 from analytics.audit import Auditor
 from analytics.config import Config
 from analytics.dead_letters import DeadLetterOffice
-from analytics.routes import audit, dead_letters, timeline, v1
+from analytics.replay import Consumers
+from analytics.routes import audit, dead_letters, replay, timeline, v1
 from analytics.timeline import Mails
 from common.access import Guard
 from common.app import create_service
@@ -18,10 +19,17 @@ def create_app(
 ) -> APIFlask:
     config = config or Config.load()
     database = database or Database.from_settings(config)
-    blueprints = [v1.blueprint, audit.blueprint, dead_letters.blueprint, timeline.blueprint]
+    blueprints = [
+        v1.blueprint,
+        audit.blueprint,
+        dead_letters.blueprint,
+        timeline.blueprint,
+        replay.blueprint,
+    ]
     app = create_service("analytics", config, blueprints, database=database, guard=guard)
     app.extensions["config"] = config
     app.extensions["auditor"] = Auditor.connect(config, database)
     app.extensions["dead_letters"] = DeadLetterOffice.connect(config)
+    app.extensions["consumers"] = Consumers.connect(config, database)
     app.extensions["mails"] = Mails.connect(config)
     return app

@@ -14,8 +14,9 @@ from analytics.timeline import Item, Story
 from analytics.windows import Bucket
 from common.audit import Check, Violation
 from common.clock import rfc3339
-from common.dead_letters import Letter, Listed, Requeue
-from common.schemas import Page, Query, Shown
+from common.contracts import EVENTS
+from common.dead_letters import EventType, Letter, Listed, Requeue
+from common.schemas import Page, Query, Schema, Shown
 
 RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
@@ -240,3 +241,28 @@ class RequeuedShown(Shown):
     items: list[Letter]
     remaining: int
     unavailable: list[str]
+
+
+MOST_REPLAYED = 1000
+
+
+class ReplayAsked(Schema):
+    """What to replay to whom; without `types` everything that the consumer reads but views."""
+
+    start: Instant = Field(alias="from")
+    end: Instant = Field(alias="to")
+    consumer: Consumer
+    types: list[EventType] | None = Field(default=None, min_length=1, max_length=len(EVENTS))
+    dry_run: bool = True
+    limit: int = Field(default=MOST_REPLAYED, ge=1, le=MOST_REPLAYED)
+    cursor: str | None = Field(default=None, max_length=500)
+
+
+class ReplayOut(Shown):
+    """How many events were sent, or would be in a dry run of the whole stretch."""
+
+    consumer: Consumer
+    dry_run: bool
+    events: int
+    by_type: dict[str, int]
+    next_cursor: str | None
