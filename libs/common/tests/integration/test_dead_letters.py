@@ -16,9 +16,11 @@ from pika.exceptions import StreamLostError
 from common import subscriber
 from common.amqp import BrokerUnavailable, Graveyard, Topology, graveyard
 from common.amqp.topology import DEAD_EXCHANGE
-from common.contracts import OrderPlaced, OrderRejected
-from common.dead_letters import DeadLetters
+from common.app import create_service
+from common.contracts import SUBSCRIPTIONS, OrderPlaced, OrderRejected
+from common.dead_letters import DeadLetters, dead_letter_routes
 from common.problems import Unavailable
+from common.settings import ServiceSettings
 from common.subscriber import Subscriber
 from common.testing import eventually
 
@@ -491,3 +493,62 @@ def test_a_broker_that_falls_silent_is_told_in_time_and_heals(cable, topology, b
             return None
 
     assert eventually(answered) == [str(event.id)]
+
+
+@pytest.fixture
+def catalog(database, service_settings, token_factory, fresh_queues, amqp_url):
+    """A service with the routes, and with a letter for each of its queues when asked."""
+    fresh_queues(Topology(service="catalog", events=SUBSCRIPTIONS["catalog"]))
+    config = service_settings(ServiceSettings, database=database)
+    guard = token_factory.guard("catalog")
+    routes = [dead_letter_routes("catalog", config)]
+    app = create_service("catalog", config, routes, database=database, guard=guard)
+    with app.test_client() as client:
+        yield client
+
+
+PATH = "/internal/dead-letters"
+
+
+def test_a_service_tells_another_and_sends_back_what_it_is_told_to(
+    catalog, token_factory, bury, events
+):
+    event = events.placed("order-7")
+    bury(event.to_json(), queue="catalog.order_placed")
+    bury(b"{", queue="catalog.order_rejected")
+    headers = token_factory.service_bearer("analytics")
+
+    listing = catalog.get(PATH, headers=headers).get_json()
+    tried = catalog.post(PATH, headers=headers, json={"dry_run": True}).get_json()
+    wanted = {"ids": [str(event.id)], "event_type": "OrderPlaced"}
+    done = catalog.post(PATH, headers=headers, json=wanted).get_json()
+    left = catalog.get(f"{PATH}?type=OrderRejected&limit=1", headers=headers).get_json()
+
+    assert [one["id"] for one in listing["items"]] == [str(event.id), None]
+    assert (listing["total"], tried["remaining"], done["remaining"]) == (2, 2, 0)
+    assert tried["items"] == listing["items"]
+    assert done["items"] == listing["items"][:1]
+    assert left == {"items": listing["items"][1:], "total": 1}
+
+
+@pytest.mark.parametrize("role", [None, "user", "admin"])
+def test_nobody_but_a_service_may_ask_a_service(catalog, token_factory, role):
+    headers = token_factory.bearer(1, "ada", role) if role else {}
+
+    assert catalog.get(PATH, headers=headers).status_code == 401
+    assert catalog.post(PATH, headers=headers, json={}).status_code == 401
+
+
+def test_a_service_without_a_broker_says_so(database, service_settings, token_factory):
+    config = service_settings(
+        ServiceSettings, database=database, amqp_url="amqp://x:x@127.0.0.1:1/souk"
+    )
+    guard = token_factory.guard("catalog")
+    routes = [dead_letter_routes("catalog", config)]
+    app = create_service("catalog", config, routes, database=database, guard=guard)
+    headers = token_factory.service_bearer("analytics")
+
+    with app.test_client() as client:
+        answer = client.get(PATH, headers=headers)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
