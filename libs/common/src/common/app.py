@@ -104,7 +104,7 @@ def create_service(
     # One address, one answer: a slash too many or too few is never a redirect.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    app.extensions["database"] = database or Database.from_settings(config)
+    app.extensions["database"] = database or Database.for_requests(config)
     app.extensions["guard"] = guard or default_guard(service, config)
     app.extensions["cursors"] = Cursors(config.secret_key.get_secret_value())
     _handle_problems(app)

@@ -12,6 +12,8 @@ from common.db import Database
 
 MOST_NAMED = 100
 """So many violations of one check are named; whoever has more has one problem, not a list."""
+STATEMENT_SECONDS = 30.0
+"""A rule reads whole tables: it may take longer than a customer would wait."""
 
 Invariant = Callable[[Session], Iterable["Violation"]]
 
@@ -41,11 +43,15 @@ class Check(BaseModel):
 
 def examine(database: Database, invariants: Mapping[str, Invariant]) -> list[Check]:
     """Ask each rule of a service in turn."""
-    # Each is one statement, so that no change under way can look like a fault.
-    return [
-        Check(name=name, violations=database.read(_first, invariant))
-        for name, invariant in invariants.items()
-    ]
+    patient = database.apart(read_timeout=STATEMENT_SECONDS)
+    try:
+        # Each is one statement, so that no change under way can look like a fault.
+        return [
+            Check(name=name, violations=patient.read(_first, invariant))
+            for name, invariant in invariants.items()
+        ]
+    finally:
+        patient.dispose()
 
 
 def broken(rows: Iterable[Any], say: Callable[[Any], tuple[str, str]]) -> Iterable[Violation]:

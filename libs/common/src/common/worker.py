@@ -22,6 +22,8 @@ from common.settings import Settings
 
 log = get_logger(__name__)
 
+READY_SECONDS = 1.5
+
 CONFLICT_SECONDS = 30.0
 """Only a person can settle a conflict. So long the worker goes on with its other tasks before it
 ends, so that a supervisor which starts it at once does not fill the log."""
@@ -51,9 +53,11 @@ def broker_checks(database: Database, amqp_url: str) -> list[Check]:
     """What a worker is not ready without."""
 
     def ask_broker() -> None:
-        connect(amqp_url, "readiness").close()
+        connect(amqp_url, "readiness", seconds=READY_SECONDS / 2).close()
 
-    return [Check(name="database", ask=database.ping), Check(name="broker", ask=ask_broker)]
+    # The tasks may wait for long; whoever asks whether we are ready may not.
+    quick = database.apart(read_timeout=READY_SECONDS)
+    return [Check(name="database", ask=quick.ping), Check(name="broker", ask=ask_broker)]
 
 
 def run_worker(config: Settings, tasks: dict[str, Task], checks: Sequence[Check]) -> None:

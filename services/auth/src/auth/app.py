@@ -35,7 +35,7 @@ ROOMS = (
 
 def create_app(config: Config | None = None, *, database: Database | None = None) -> APIFlask:
     config = config or Config.load()
-    database = database or Database.from_settings(config)
+    database = database or Database.for_requests(config)
     redis = connect_redis(config.redis_url.get_secret_value())
     tokens = access_tokens(config)
     app = create_service(

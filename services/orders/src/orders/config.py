@@ -10,7 +10,8 @@ class Config(ServiceSettings):
     """Orders' settings.
 
     Attributes:
-        catalog_seconds: So long one call to catalog may take, and a customer waits for it.
+        catalog_seconds: So long one call to catalog may take. Twice as long is within what a
+            customer waits: one whose turn comes when the first calls fail may try, too.
         pending_seconds: So long one request, or one sweep, alone may settle a pending order; after
             that a retry with the same key, or the next sweep, takes the order over.
         open_store: Whether guests' carts and orders are open to requests without a token, as in
@@ -20,7 +21,7 @@ class Config(ServiceSettings):
     http_port: int = 9103
     worker_port: int = 9203
     catalog_url: str = "http://127.0.0.1:9102"
-    catalog_seconds: float = Field(default=1.5, gt=0)
+    catalog_seconds: float = Field(default=1.2, gt=0)
     pending_seconds: float = Field(default=10.0, gt=0)
     sweep_seconds: float = Field(default=2.0, gt=0)
     idempotency_key_days: int = Field(default=7, ge=1)
