@@ -3,6 +3,7 @@
 
 import pytest
 
+from common.testing import eventually
 from souk_local.audit import AuditRefused, ask
 from souk_local.console import Terminal
 from support.databases import schema_of
@@ -30,6 +31,13 @@ def broken_rules(admin):
     broken = {one["name"]: one["violations"] for one in body["checks"] if not one["ok"]}
     assert body["ok"] is (not broken)
     return broken
+
+
+def is_sealed(stack):
+    """Whether the event log is chained to its end: what is damaged earlier is sealed damaged."""
+    with schema_of(stack, "analytics") as cursor:
+        cursor.execute("SELECT COUNT(*) FROM event_log WHERE position IS NULL")
+        return cursor.fetchone()[0] == 0
 
 
 def test_in_a_shop_that_just_sold_everything_holds(admin, order):
@@ -67,6 +75,7 @@ def test_in_a_shop_that_just_sold_everything_holds(admin, order):
 )
 def test_damage_done_by_hand_is_named(stack, admin, order, service, damage, repair, rule):
     assert broken_rules(admin) == {}
+    eventually(lambda: is_sealed(stack))
     names = {
         "product": order["items"][0]["product_id"],
         "order": order["id"].replace("-", ""),
