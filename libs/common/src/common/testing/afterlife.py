@@ -5,12 +5,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from pika import BasicProperties
 from sqlalchemy.orm import Session
 
 from common import inbox
-from common.amqp import Topology, queue_name
-from common.amqp.connection import connect
+from common.amqp import Publisher, Topology, queue_name
+from common.amqp.publisher import Outgoing
 from common.amqp.topology import DEAD_EXCHANGE, EVENTS_EXCHANGE
 from common.db import Database
 from common.dead_letters import DeadLetters
@@ -22,13 +21,11 @@ from common.testing import eventually
 class Afterlife:
     """What a test does with the events of one running consumer."""
 
-    def __init__(self, database: Database, url: str, service: str, topology: Topology) -> None:
+    def __init__(self, database: Database, url: str, topology: Topology) -> None:
         self._database = database
         self._letters = DeadLetters(url, topology)
-        self._service = service
-        self._connection = connect(url, "tests")
-        self._channel = self._connection.channel()
-        self._channel.confirm_delivery()
+        self._service = topology.service
+        self._publisher = Publisher(url, "tests")
 
     def tell(self, *envelopes: Envelope) -> None:
         """Publish events, each twice, and wait until they are handled."""
@@ -55,11 +52,17 @@ class Afterlife:
         return not self._letters.list(event_type=None, limit=100).items
 
     def close(self) -> None:
-        self._connection.close()
+        self._publisher.close()
 
     def _send(self, exchange: str, key: str, envelope: Envelope) -> None:
-        properties = BasicProperties(delivery_mode=2)
-        self._channel.basic_publish(exchange, key, envelope.to_json(), properties, mandatory=True)
+        message = Outgoing(
+            id=str(envelope.id),
+            type=envelope.type,
+            body=envelope.to_json(),
+            routing_key=key,
+            timestamp=int(envelope.time.timestamp()),
+        )
+        assert self._publisher.publish([message], exchange) == set()
 
     def _wait_for(self, envelopes: tuple[Envelope, ...]) -> None:
         ids = {envelope.id for envelope in envelopes}
@@ -79,7 +82,7 @@ def afterlife(
     subscriber = Subscriber(database, url, topology, handlers)
     thread = threading.Thread(target=subscriber.run, args=(stop,))
     thread.start()
-    made = Afterlife(database, url, topology.service, topology)
+    made = Afterlife(database, url, topology)
     try:
         yield made
     finally:
