@@ -15,6 +15,7 @@ QUEUES = {
     "notifier.product_changed": "catalog.product_changed.v1",
     "notifier.product_deleted": "catalog.product_deleted.v1",
     "notifier.product_price_changed": "catalog.product_price_changed.v1",
+    "notifier.stock_changed": "catalog.stock_changed.v1",
     "notifier.stock_low": "catalog.stock_low.v1",
     "notifier.order_placed": "orders.order_placed.v1",
     "notifier.order_cancelled": "orders.order_cancelled.v1",
