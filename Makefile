@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 STACK := $(PYTHON) -P -m souk_local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down purge status logs audit test lint fmt types lock openapi
+.PHONY: help setup up down purge status logs audit drill test lint fmt types lock openapi chaos
 
 help: ## Show the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
@@ -30,12 +30,18 @@ logs: setup ## The end of every log; FOLLOW=1 goes on, PROCESS=orders-web shows 
 audit: setup ## Prove that the running shop has lost, doubled and oversold nothing
 	@$(STACK) audit
 
+drill: setup ## A flash sale to watch, with kills in between and a proof; BUYERS=200 UNITS=100
+	@$(STACK) drill
+
 ##@ Development
 setup: ## Make .venv from the hashed locks; done by the others when needed
 	@deploy/local/bootstrap
 
 test: setup ## Run all tests; ARGS="-k stock" and the like go to pytest
 	@$(PYTHON) -m pytest $(ARGS)
+
+chaos: setup ## Kill everything while people buy, and judge each round; MINUTES=30 SEED=7
+	@CHAOS_MINUTES=$(or $(MINUTES),5) CHAOS_SEED=$(SEED) $(PYTHON) -m pytest tests/chaos -q $(ARGS)
 
 lint: setup types ## Check style, types and who may import whom
 	$(PYTHON) -m ruff check .

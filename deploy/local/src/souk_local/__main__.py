@@ -12,6 +12,8 @@ from souk_local.audit import ask as ask_audit
 from souk_local.commands import CommandFailed
 from souk_local.console import Terminal
 from souk_local.demo import CUSTOMER_USERNAME, DemoRefused
+from souk_local.drill import Drill, DrillRefused
+from souk_local.drill import show as show_proof
 from souk_local.environments import ADMIN_USERNAME
 from souk_local.packages import PackagesMissing
 from souk_local.port_holders import PortTaken
@@ -25,6 +27,7 @@ SAID_CLEARLY = (
     CommandFailed,
     DemoRefused,
     DirectoryTooLong,
+    DrillRefused,
     GatewayConfigurationRefused,
     PackagesMissing,
     PermissionError,
@@ -136,6 +139,22 @@ def audit(stack: Stack) -> None:
         )
     stack.terminal.checks(checks)
     if not all(check["ok"] for check in checks):
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--buyers", type=click.IntRange(1, 100_000), envvar="BUYERS", default=200)
+@click.option("--units", type=click.IntRange(1, 100_000), envvar="UNITS", default=100)
+@click.pass_obj
+def drill(stack: Stack, *, buyers: int, units: int) -> None:
+    """Hold a flash sale, kill processes in the middle, and prove that nothing went wrong."""
+    if not stack.status():
+        stack.terminal.say("The stack is down; `make up` starts it.")
+        sys.exit(1)
+    proof = Drill(stack, buyers=buyers, units=units).run()
+    show_proof(proof, stack.terminal.console)
+    stack.terminal.checks(proof.broken)
+    if not proof.holds:
         sys.exit(1)
 
 

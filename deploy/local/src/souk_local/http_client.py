@@ -34,6 +34,9 @@ class GatewayClient:
     def put(self, path: str, body: object) -> Answer:
         return self._call("PUT", path, body, {})
 
+    def delete(self, path: str) -> Answer:
+        return self._call("DELETE", path, None, {})
+
     def logged_in(self, login: str, password: str) -> "GatewayClient":
         """The same client as this user.
 
