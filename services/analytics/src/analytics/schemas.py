@@ -219,6 +219,14 @@ class DeadLettersAsked(Listed):
 
 
 class RequeueAsked(Requeue):
+    """Which dead letters to send back; with nothing said, all of them."""
+
+    model_config = Requeue.model_config | {
+        "json_schema_extra": {
+            "examples": [{"consumer": "catalog", "event_type": "OrderPlaced", "dry_run": True}]
+        }
+    }
+
     consumer: Consumer | None = None
 
 
@@ -228,6 +236,35 @@ class DeadLettersShown(Shown):
     Attributes:
         unavailable: The consumers that gave no answer; their letters are missing here.
     """
+
+    model_config = Shown.model_config | {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "id": "0199d0a4-5f00-7000-8000-000000000001",
+                            "handle": "0199d0a4-5f00-7000-8000-000000000001",
+                            "consumer": "catalog",
+                            "event_type": "OrderRejected",
+                            "subject": "order/0199d0a4-5e00-7000-8000-000000000001",
+                            "reason": "failed",
+                            "error": "LookupError: no such product",
+                            "attempts": 6,
+                            "died_at": "2026-11-20T12:00:30.000Z",
+                            "correlation_id": "5f0c1a7be2d94c3f8a6b7d1e2f3a4b5c",
+                            "data": {
+                                "order_id": "0199d0a4-5e00-7000-8000-000000000001",
+                                "reason": "insufficient_stock",
+                            },
+                        }
+                    ],
+                    "total": 1,
+                    "unavailable": [],
+                }
+            ]
+        }
+    }
 
     items: list[Letter]
     total: int
