@@ -39,7 +39,9 @@ def _forget_queues(url: str) -> None:
     connection.close()
 
 
-def _private_key() -> str:
+@pytest.fixture(scope="session")
+def private_key() -> str:
+    """What auth signs with."""
     return (
         ec.generate_private_key(ec.SECP256R1())
         .private_bytes(
@@ -66,9 +68,9 @@ def wires(servers) -> Iterator[dict[str, Proxy]]:
 
 
 @pytest.fixture(scope="session")
-def environments(servers, wires, database_of, service_key):
+def environments(servers, wires, database_of, service_key, private_key):
     """Gives each role's settings; needs the house for its ports."""
-    key, signing = _private_key(), secrets.token_urlsafe(48)
+    signing = secrets.token_urlsafe(48)
 
     def make(service: str, role: str, ports: Mapping[str, int], urls: Mapping[str, str]):
         schema = database_of(service).engine.url.render_as_string(hide_password=False)
@@ -80,7 +82,7 @@ def environments(servers, wires, database_of, service_key):
             "AMQP_URL": broker.url(servers.amqp_url),
             "SERVICE_TOKEN_KEY": service_key,
             "SECRET_KEY": signing,
-            "JWT_PRIVATE_KEY": key,
+            "JWT_PRIVATE_KEY": private_key,
             "HTTP_PORT": str(ports[service]),
             "WORKER_PORT": str(ports[f"{service}-worker"]),
             "WEB_THREADS": str(THREADS),
