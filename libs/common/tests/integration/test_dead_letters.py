@@ -5,13 +5,10 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import orjson
 import pytest
 from pika import BasicProperties
-from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import StreamLostError
 
 from common import subscriber
 from common.amqp import BrokerUnavailable, Graveyard, Topology, graveyard
@@ -23,6 +20,7 @@ from common.problems import Unavailable
 from common.settings import ServiceSettings
 from common.subscriber import Subscriber
 from common.testing import eventually
+from support.proxy import Proxy
 
 PLACED = "testing.order_placed"
 REJECTED = "testing.order_rejected"
@@ -62,61 +60,10 @@ def bury(broker, topology):
     return put
 
 
-class Cable:
-    """The way to the broker: it carries bytes until it is held, or cut."""
-
-    def __init__(self, url):
-        self._broker = (urlsplit(url).hostname, urlsplit(url).port)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        port = self._listening.getsockname()[1]
-        self.url = url.replace(f":{self._broker[1]}/", f":{port}/")
-        self._ends = []
-        self._open = threading.Event()
-        self._open.set()
-        self._run(self._accept)
-
-    def hold(self):
-        self._open.clear()
-
-    def cut(self):
-        for end in self._ends:
-            # With unread bytes or not: the other side learns of it at once.
-            end.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        self._open.set()
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        for end in self._ends:
-            end.close()
-
-    def _run(self, work, *arguments):
-        threading.Thread(target=work, args=arguments, daemon=True).start()
-
-    def _accept(self):
-        while True:
-            try:
-                ours, _ = self._listening.accept()
-            except OSError:
-                return
-            theirs = socket.create_connection(self._broker)
-            self._ends += [ours, theirs]
-            self._run(self._carry, ours, theirs)
-            self._run(self._carry, theirs, ours)
-
-    def _carry(self, source, sink):
-        try:
-            while data := source.recv(65536):
-                self._open.wait()
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
-
-
 @pytest.fixture
 def cable(amqp_url):
-    made = Cable(amqp_url)
+    """The way to the broker, with faults on demand."""
+    made = Proxy.before(amqp_url)
     yield made
     made.close()
 
@@ -318,26 +265,25 @@ def test_what_dies_again_at_once_is_not_sent_back_for_ever(
     assert len(sent) == 2
 
 
-def test_an_acknowledgement_that_is_lost_makes_two_letters_and_one_effect(
-    shop, letters, bury, counting, events, in_thread, broker, monkeypatch
+def test_a_confirm_that_is_lost_makes_two_letters_and_one_effect(
+    shop, amqp_url, cable, topology, letters, bury, counting, events, in_thread, broker
 ):
     event = events.placed("order-1", units=3)
     bury(event.to_json())
+    cable.swallow_answer_to(event.to_json())
 
-    def lost(*_):
-        raise StreamLostError("cut by the test")
+    with pytest.raises(Unavailable):
+        requeue(DeadLetters(cable.url(amqp_url), topology))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(BlockingChannel, "basic_ack", lost)
-        with pytest.raises(Unavailable):
-            requeue(letters)
-    assert broker.depth(PLACED) == 1
+    assert cable.swallowed == 1
+    eventually(lambda: broker.depth(PLACED) == 1)
+    eventually(lambda: broker.depth(f"{PLACED}.dead") == 1)
     assert requeue(letters) == ([str(event.id)], 0)
-    assert broker.depth(PLACED) == 2
+    eventually(lambda: broker.depth(PLACED) == 2)
 
     with in_thread(counting.run):
-        eventually(lambda: broker.depth(PLACED) == 0)
         eventually(lambda: shop.value("order-1") == 3)
+        eventually(lambda: broker.depth(PLACED) == 0)
 
     assert (shop.value("order-1"), counting.calls) == (3, ["order-1"])
 
@@ -354,16 +300,16 @@ def test_a_letter_that_nobody_takes_stays(letters, bury, events, broker, topolog
 
 
 def test_a_visitor_who_is_cut_off_leaves_everything_as_it_was(
-    cable, topology, letters, bury, events, broker
+    amqp_url, cable, topology, letters, bury, events, broker
 ):
     told = [events.placed(f"order-{number}") for number in range(5)]
     bury(*(one.to_json() for one in told))
-    visitor = Graveyard(cable.url, topology, seconds=1)
+    visitor = Graveyard(cable.url(amqp_url), topology, seconds=1)
     walk = visitor.walk(PLACED)
     assert [next(walk).body for _ in range(3)] == [one.to_json() for one in told[:3]]
     assert broker.depth(f"{PLACED}.dead") == 2
 
-    cable.cut()
+    cable.reset()
 
     with pytest.raises(BrokerUnavailable):
         visitor.release(PLACED)
@@ -472,19 +418,21 @@ def test_a_broker_that_is_gone_or_deaf_is_told_within_three_seconds(topology):
             assert time.monotonic() - began < 2 * 2
 
 
-def test_a_broker_that_falls_silent_is_told_in_time_and_heals(cable, topology, bury, events):
+def test_a_broker_that_falls_silent_is_told_in_time_and_heals(
+    amqp_url, cable, topology, bury, events
+):
     event = events.placed()
     bury(event.to_json())
-    letters = DeadLetters(cable.url, topology)
+    letters = DeadLetters(cable.url(amqp_url), topology)
     assert listed(letters) == [str(event.id)]
 
-    cable.hold()
+    cable.stall()
     began = time.monotonic()
     for _ in range(3):
         with pytest.raises(Unavailable):
             listed(letters)
     assert time.monotonic() - began < 3 * 2
-    cable._open.set()
+    cable.heal()
 
     def answered():
         try:
