@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field
+from pydantic.config import JsonDict
 
 from analytics.queries import LARGEST_ID, Metric
 from analytics.timeline import Item, Story
@@ -168,7 +169,7 @@ class AuditOut(Shown):
 
 
 class HappeningShown(Shown):
-    """One thing that happened; of a mail, ``event_id`` is the id of its notification."""
+    """One thing that happened; of a mail, `event_id` is the id of its notification."""
 
     at: str
     event_id: str
@@ -195,8 +196,40 @@ class HappeningShown(Shown):
         )
 
 
+TIMELINE: JsonDict = {
+    "order_id": "0199d0a4-5e00-7000-8000-000000000001",
+    "items": [
+        {
+            "at": "2026-11-20T12:00:00.000Z",
+            "event_id": "0199d0a4-5f00-7000-8000-000000000001",
+            "type": "OrderPlaced",
+            "source": "/souk/orders",
+            "subject": "order/0199d0a4-5e00-7000-8000-000000000001",
+            "actor": "user/7",
+            "correlation_id": "5f0c1a7be2d94c3f8a6b7d1e2f3a4b5c",
+            "causation_id": None,
+            "summary": "Placed: 2 × Brass lamp; 25.00 USD",
+        },
+        {
+            "at": "2026-11-20T12:00:01.000Z",
+            "event_id": "0199d0a4-5f00-7000-8000-000000000002",
+            "type": "Mail",
+            "source": "/souk/notifier",
+            "subject": "user/7",
+            "actor": "service/notifier",
+            "correlation_id": "5f0c1a7be2d94c3f8a6b7d1e2f3a4b5c",
+            "causation_id": "0199d0a4-5f00-7000-8000-000000000001",
+            "summary": "Your order (sent)",
+        },
+    ],
+    "unavailable": [],
+}
+
+
 class TimelineOut(Shown):
-    """An order's story; *unavailable* names services whose part of it is missing."""
+    """An order's story; `unavailable` names services whose part of it is missing."""
+
+    model_config = Shown.model_config | {"json_schema_extra": {"examples": [TIMELINE]}}
 
     order_id: str
     items: list[HappeningShown]
@@ -286,6 +319,20 @@ MOST_REPLAYED = 1000
 class ReplayAsked(Schema):
     """What to replay to whom; without `types` everything that the consumer reads but views."""
 
+    model_config = Schema.model_config | {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "from": "2026-11-20T12:00:00Z",
+                    "to": "2026-11-20T13:00:00Z",
+                    "consumer": "catalog",
+                    "types": ["OrderPlaced"],
+                    "dry_run": True,
+                }
+            ]
+        }
+    }
+
     start: Instant = Field(alias="from")
     end: Instant = Field(alias="to")
     consumer: Consumer
@@ -297,6 +344,20 @@ class ReplayAsked(Schema):
 
 class ReplayOut(Shown):
     """How many events were sent, or would be in a dry run of the whole stretch."""
+
+    model_config = Shown.model_config | {
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "consumer": "catalog",
+                    "dry_run": True,
+                    "events": 12,
+                    "by_type": {"OrderPlaced": 12},
+                    "next_cursor": None,
+                }
+            ]
+        }
+    }
 
     consumer: Consumer
     dry_run: bool
