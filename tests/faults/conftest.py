@@ -119,6 +119,7 @@ def house(servers, wires, database_of, environments, tmp_path_factory) -> Iterat
         if catalog is not None:
             urls["CATALOG_URL"] = f"http://127.0.0.1:{catalog.port}"
         environment = environments(service, name, made.ports, urls)
+        made.environments[name] = environment
         return running(logs / f"{name}.log", service, kind, environment=environment)
 
     admin = environments("auth", "auth", made.ports, {}) | {

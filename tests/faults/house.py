@@ -19,7 +19,6 @@ import requests
 from pika.adapters.blocking_connection import BlockingChannel
 from sqlalchemy import text
 
-from common import outbox
 from common.amqp.connection import connect
 from common.amqp.topology import EVENTS_EXCHANGE
 from common.db import Database
@@ -130,6 +129,7 @@ class House:
     Attributes:
         wires: The proxies, by ``<role>/<dependency>``.
         databases: Each service's, without a proxy between.
+        environments: Each role's settings.
         ports: Of each role: ``catalog`` answers requests, ``catalog-worker`` its operators.
     """
 
@@ -141,6 +141,7 @@ class House:
             name: free_port()
             for name in (*SERVICES, *(f"{service}-worker" for service in SERVICES))
         }
+        self.environments: dict[str, dict[str, str]] = {}
         self.admin_token = ""
 
     def caller(self, role: str, token: str | None = None) -> Caller:
@@ -179,10 +180,12 @@ class House:
             lambda session: list(session.scalars(query, {"lines": f"[[{product},%"}))
         )
 
-    def waiting(self, service: str) -> int:
-        """How many events the broker has not confirmed yet."""
-        depth, _ = self.databases[service].read(outbox.backlog)
-        return depth
+    def waiting(self, service: str, kind: str = "%") -> int:
+        """About how many things events of that kind wait that the broker has not confirmed yet."""
+        query = text("SELECT COUNT(DISTINCT subject) FROM outbox_messages WHERE type LIKE :kind")
+        return int(
+            self.databases[service].read(lambda session: session.scalar(query, {"kind": kind}))
+        )
 
     def wire(self, role: str, dependency: str) -> Proxy:
         return self.wires[f"{role}/{dependency}"]
