@@ -36,6 +36,7 @@ KILLED, BEHEADED, STOPPED = "killed", "beheaded", "stopped"
 PAIRS = 4
 LONGEST_STOP = 4.0
 PAUSE = (0.5, 2.0)
+PATIENCE = 0.5
 BACK_SECONDS = 60
 READY_SECONDS = 120
 
@@ -106,6 +107,9 @@ class Saboteur:
         eventually(
             lambda: self._run_again(fault, leaders), seconds=BACK_SECONDS, what=f"{fault}: the end"
         )
+        # Half of the faults meet a shop that works, the others one that is still getting up.
+        if self.chances.random() < PATIENCE:
+            self.wait_until_ready()
         self._clock.wait(self.chances.uniform(*PAUSE))
 
     def wait_until_ready(self) -> None:
@@ -116,6 +120,10 @@ class Saboteur:
             seconds=READY_SECONDS,
             what="the stack's recovery",
         )
+
+    def hit(self) -> set[str]:
+        """The programs to which something was done."""
+        return {program for _, fault in self.done for program in fault.programs}
 
     def moments_of(self, program: str) -> list[float]:
         """When a program was killed."""
