@@ -217,3 +217,22 @@ def test_a_chain_of_several_pages_is_verified_to_its_end(sealed, monkeypatch):
     damage(sealed, "UPDATE event_log SET actor = 'user/666' WHERE position = 5")
 
     assert broken(sealed) == ["event_log/5"]
+
+
+def test_sealing_costs_the_same_however_long_the_log_and_its_backlog(database, hear, teller):
+    """An old log is sealed from its beginning, a batch at a time."""
+
+    def rows_read(session) -> int:
+        status = session.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+        return sum(int(row.Value) for row in status)
+
+    def cost(session) -> int:
+        before = rows_read(session)
+        chain.seal(session)
+        return rows_read(session) - before
+
+    hear(*(teller.placed(f"o-{number}", (42, 1, 100)) for number in range(5 * 200)))
+    costs = [database.run(cost) for _ in range(5)]
+
+    assert places(database) == list(range(1, 1001))
+    assert max(costs) < 2 * 200 + 50
