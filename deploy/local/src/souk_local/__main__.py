@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from common.amqp import TopologyConflict
 from souk_local import logs as stack_logs
 from souk_local.audit import AuditRefused
 from souk_local.audit import ask as ask_audit
@@ -33,6 +34,7 @@ SAID_CLEARLY = (
     PermissionError,
     PortTaken,
     ServerNotReady,
+    TopologyConflict,
     ValueError,
 )
 
