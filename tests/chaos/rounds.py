@@ -23,7 +23,8 @@ from support.history import FAIL, OK, History
 from support.shop import Person as Account
 from support.shop import Shop
 
-UNITS = (120, 400, 1500)
+UNITS = (20, 200, 1500)
+"""The first is sold out early, the last never: the one who comes last buys the rest of it."""
 FIRST_PRICE = 1000
 BUYERS, CARTS = 6, 2
 FEWEST_HIT = 6
