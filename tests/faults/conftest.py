@@ -21,6 +21,7 @@ from faults.house import (
     everything_works,
     heal,
     running,
+    stop_all,
 )
 
 from common.amqp import Topology
@@ -129,16 +130,17 @@ def house(servers, wires, database_of, environments, tmp_path_factory) -> Iterat
     }
     roles = [(service, kind) for service in SERVICES for kind in ("web", "worker")]
     with ExitStack() as processes:
-        for each in roles:
-            processes.enter_context(role(*each))
+        started = [processes.enter_context(role(*each)) for each in roles]
         with running(logs / "admin.log", "auth", "create-admin", environment=admin) as creating:
             assert creating.wait(timeout=60) == 0, (logs / "admin.log").read_text()
         for name in made.ports:
             eventually(lambda name=name: made.is_ready(name), seconds=60, what=f"{name} ready")
         login = {"login": "root", "password": PASSWORD}
         made.admin_token = made.caller("auth").post("/v1/auth/login", login).body["access_token"]
+        made.regular, made.staple = made.caller("orders", made.sign_up()), made.product(10_000)
         yield made
         heal(wires)
+        stop_all(started)
     broker.close()
     _forget_queues(servers.amqp_url)
 

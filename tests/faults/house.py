@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +130,8 @@ class House:
         wires: The proxies, by ``<role>/<dependency>``.
         databases: Each service's, without a proxy between.
         environments: Each role's settings.
+        regular: A customer whose orders only show that all is well,
+        staple: and the product for that, of which there is always enough.
         ports: Of each role: ``catalog`` answers requests, ``catalog-worker`` its operators.
     """
 
@@ -143,6 +145,8 @@ class House:
         }
         self.environments: dict[str, dict[str, str]] = {}
         self.admin_token = ""
+        self.regular = Caller(url="")
+        self.staple = 0
 
     def caller(self, role: str, token: str | None = None) -> Caller:
         return Caller(url=f"http://127.0.0.1:{self.ports[role]}", token=token)
@@ -196,6 +200,12 @@ def heal(wires: Mapping[str, Proxy]) -> None:
         wire.heal()
 
 
+def stop_all(processes: Iterable[subprocess.Popen]) -> None:
+    """Tell all of them to end, so that they do it at the same time."""
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+
+
 @contextmanager
 def running(log: Path, *command: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen]:
     """A process of ours; it is gone when the block ends."""
@@ -221,10 +231,9 @@ def everything_works(house: House) -> None:
     """Wait until every role is ready, and a customer can order: no circuit breaker is open."""
     for name in house.ports:
         eventually(lambda name=name: house.is_ready(name), seconds=30, what=f"{name} ready again")
-    buyer, product = house.caller("orders", house.sign_up()), house.product()
 
     def ordered() -> bool:
-        return buyer.order(secrets.token_hex(8), product).status == 201
+        return house.regular.order(secrets.token_hex(8), house.staple).status == 201
 
     eventually(ordered, seconds=30, what="an order after the fault")
 

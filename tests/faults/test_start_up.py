@@ -8,7 +8,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
-from faults.house import Caller, free_port, running
+from faults.house import Caller, free_port, running, stop_all
 
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
@@ -86,6 +86,7 @@ def roles(servers, absent, schemas, service_key, private_key, tmp_path):
                 door = Caller(url=f"http://127.0.0.1:{port}")
                 started.append(Role(f"{service} {kind}", process, log, door))
         yield started
+        stop_all(role.process for role in started)
 
 
 @pytest.mark.slow
