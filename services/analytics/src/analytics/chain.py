@@ -36,8 +36,8 @@ UNSEALED = (
     .with_hint(LoggedEvent, "FORCE INDEX (uq_event_log_position)")
     .where(LoggedEvent.position.is_(None))
 )
-"""The index has them in the order of their numbers. To ask for it would sort a whole backlog for each
-of its parts; without the hint a log that waits for its first seal is scanned each time."""
+"""The index has them in the order of their numbers. To ask for it would sort a whole backlog for
+each of its parts; without the hint a log that waits for its first seal is scanned each time."""
 
 
 def link(before: bytes, row: Row[Any], position: int) -> bytes:
@@ -55,7 +55,8 @@ def seal(session: Session) -> int:
     """Give the oldest unsealed rows their places at the end of the chain; returns how many.
 
     Effects:
-        Locks the head: two sealers work one after the other.
+        Locks the head: two sealers work one after the other. Their places being unique, two that
+        did not could not fork the chain either: one of them would fail.
     """
     head = session.get(LogHead, HEAD, with_for_update=True)
     if head is None:

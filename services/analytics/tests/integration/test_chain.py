@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
 from analytics import chain
 from analytics.audit import INVARIANTS
@@ -208,6 +209,17 @@ def test_many_sealers_and_writers_at_once_make_one_chain(database, hear, teller,
 
     assert sorted(places(database)) == list(range(1, 91))
     assert broken(database) == []
+
+
+def test_a_second_sealer_waits_for_the_first(sealed):
+    impatient = Database(sealed.engine.url.render_as_string(hide_password=False), lock_wait=1)
+    with sealed.sessions.begin() as first:
+        chain.seal(first)
+        with pytest.raises(OperationalError, match="1205"), impatient.sessions.begin() as second:
+            chain.seal(second)
+    with impatient.sessions.begin() as second:
+        assert chain.seal(second) == 0
+    impatient.dispose()
 
 
 def test_a_chain_of_several_pages_is_verified_to_its_end(sealed, monkeypatch):
