@@ -9,6 +9,11 @@ from contextlib import ExitStack
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from common.amqp import Topology
+from common.amqp.connection import connect
+from common.contracts import SUBSCRIPTIONS, ProductViewed
+from common.testing import eventually
 from faults.house import (
     FAULTS,
     PASSWORD,
@@ -23,24 +28,27 @@ from faults.house import (
     running,
     stop_all,
 )
-
-from common.amqp import Topology
-from common.amqp.connection import connect
-from common.contracts import SUBSCRIPTIONS
-from common.testing import eventually
 from support.proxy import Proxy
 
 
 def _forget_queues(url: str) -> None:
     connection = connect(url, "faults")
     channel = connection.channel()
-    for service in ("catalog", "orders"):
-        for queue in Topology(service=service, events=SUBSCRIPTIONS[service]).queues():
+    for service, events in SUBSCRIPTIONS.items():
+        for queue in Topology(service=service, events=events, streams=(ProductViewed,)).queues():
             channel.queue_delete(queue.name)
     connection.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def no_queues(amqp_url) -> Iterator[None]:
+    """No queue of any service is there before this room, nor after it."""
+    _forget_queues(amqp_url)
+    yield
+    _forget_queues(amqp_url)
+
+
+@pytest.fixture(scope="package")
 def private_key() -> str:
     """What auth signs with."""
     return (
@@ -54,7 +62,7 @@ def private_key() -> str:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def wires(servers) -> Iterator[dict[str, Proxy]]:
     """A proxy before each dependency of each role; ``…/auth`` and ``…/catalog`` come with them."""
     made = {}
@@ -68,7 +76,7 @@ def wires(servers) -> Iterator[dict[str, Proxy]]:
         wire.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def environments(servers, wires, database_of, service_key, private_key):
     """Gives each role's settings; needs the house for its ports."""
     signing = secrets.token_urlsafe(48)
@@ -97,9 +105,10 @@ def environments(servers, wires, database_of, service_key, private_key):
     return make
 
 
-@pytest.fixture(scope="session")
-def house(servers, wires, database_of, environments, tmp_path_factory) -> Iterator[House]:
-    _forget_queues(servers.amqp_url)
+@pytest.fixture(scope="package")
+def house(
+    servers, wires, database_of, environments, no_queues, tmp_path_factory
+) -> Iterator[House]:
     broker = Broker(servers.amqp_url)
     databases = {service: database_of(service) for service in SERVICES}
     made = House(wires, databases, broker)
@@ -142,7 +151,6 @@ def house(servers, wires, database_of, environments, tmp_path_factory) -> Iterat
         heal(wires)
         stop_all(started)
     broker.close()
-    _forget_queues(servers.amqp_url)
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
-from faults.house import Caller, free_port, running, stop_all
 
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
 from common.testing import eventually
+from faults.house import Caller, free_port, running, stop_all
 from support.proxy import Proxy
 
 SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")
@@ -56,7 +56,7 @@ def schemas(new_schema):
 
 
 @pytest.fixture
-def roles(servers, absent, schemas, service_key, private_key, tmp_path):
+def roles(servers, absent, schemas, no_queues, service_key, private_key, tmp_path):
     """Every service's worker, and two web processes, started into the void."""
     with ExitStack() as processes:
         started = []
