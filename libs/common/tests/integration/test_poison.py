@@ -7,6 +7,7 @@ import pytest
 from common import subscriber
 from common.amqp.topology import EVENTS_EXCHANGE
 from common.contracts import OrderPlaced, OrderRejected
+from common.logs import configure_logs
 from common.subscriber import MOST_ATTEMPTS, Subscriber
 from common.testing import eventually
 
@@ -16,8 +17,10 @@ MEGABYTE = 1_000_000
 
 
 @pytest.fixture(autouse=True)
-def quick_to_stop(monkeypatch):
+def as_a_worker_runs(monkeypatch):
     monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
+    # What logs look like before this shows every local variable, and takes long over a megabyte.
+    configure_logs("testing")
 
 
 @pytest.fixture
