@@ -175,6 +175,23 @@ def test_an_event_that_was_told_twice_under_two_ids_is_found(auditor, database, 
     }
 
 
+def test_an_order_that_is_told_again_because_catalog_asked_is_no_violation(
+    auditor, database, hear, shop, teller
+):
+    event, envelope = teller.placed(shop["confirmed"], (LAMP, 2, 500))
+    answer = envelope.model_copy(update={"id": uuid4(), "causationid": str(uuid4())})
+    hear((event, answer))
+
+    assert broken_rules(auditor) == {}
+
+    damage(database, "DELETE FROM event_log WHERE event_id = :id", id=answer.id.bytes)
+    hear((event, answer.model_copy(update={"id": uuid4(), "causationid": None})))
+    assert set(broken_rules(auditor)) >= {
+        "analytics.events_are_told_once",
+        "shop.orders_are_told",
+    }
+
+
 def test_a_stock_change_that_nobody_was_told_of_is_found(auditor, catalog, shop):
     catalog.ledger.append({"id": 2, "product_id": LAMP, "event_id": str(UUID(int=7))})
 
