@@ -18,7 +18,7 @@ def create_app(
     config: Config | None = None, *, database: Database | None = None, guard: Guard | None = None
 ) -> APIFlask:
     config = config or Config.load()
-    database = database or Database.from_settings(config)
+    database = database or Database.for_requests(config)
     blueprints = [
         v1.blueprint,
         audit.blueprint,
