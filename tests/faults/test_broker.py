@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The broker is gone, slow or hanging: the shop goes on, and every event arrives once."""
 
-from faults.house import must_be_in_time
-
 from common.testing import eventually
+from faults.house import must_be_in_time
 
 
 def test_orders_and_changes_are_taken_and_told_once_afterwards(well, buyer, fault):

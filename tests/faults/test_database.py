@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
-from faults.house import FAULTS, PROMISE_SECONDS, must_be_in_time
 
 from common.testing import eventually
+from faults.house import FAULTS, PROMISE_SECONDS, must_be_in_time
 
 LOGIN = {"login": "nobody", "password": "a wrong guess of somebody"}
 

@@ -5,10 +5,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from faults.house import free_port, running
 
 from catalog.commands.overdue import ask_about_overdue
 from common.testing import eventually
+from faults.house import free_port, running
 
 RESERVE = b"PUT /internal/reservations/"
 

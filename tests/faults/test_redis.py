@@ -4,10 +4,10 @@
 import secrets
 
 import pytest
-from faults.house import PASSWORD, SERVICES, must_be_in_time
 from redis import Redis
 
 from common.testing import eventually
+from faults.house import PASSWORD, SERVICES, must_be_in_time
 
 
 @pytest.fixture

@@ -3,9 +3,8 @@
 
 import secrets
 
-from faults.house import everything_works, must_be_in_time
-
 from common.testing import eventually
+from faults.house import everything_works, must_be_in_time
 
 
 def test_without_catalog_orders_says_no_in_time_and_keeps_nothing(well, buyer, crowd, fault):
