@@ -27,7 +27,8 @@ ADMINS = ("ada", "bob", "cy")
 
 @pytest.fixture
 def moto():
-    """SES's stand-in; its thread is one of this process."""
+    """SES's stand-in; its thread is one of this process, and its memory has to be emptied."""
+    get_backend("ses").reset()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
