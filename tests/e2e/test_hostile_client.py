@@ -120,3 +120,12 @@ def test_answers_carry_security_headers_and_no_version(shop):
         answer = shop.visitor().get(path)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert not any(character.isdigit() for character in answer.headers.get("Server", ""))
+
+
+@pytest.mark.parametrize(
+    ("length", "status", "code"), [(5000, 404, "product_not_found"), (9000, 414, "uri_too_long")]
+)
+def test_a_long_address_gets_a_problem_from_whoever_refuses_it(shop, length, status, code):
+    answer = shop.visitor().get("/v1/products/" + "9" * length)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -11,6 +11,7 @@ keepalive = 75  # longer than the gateway keeps its side, so that we never close
 timeout = 30
 graceful_timeout = 10
 backlog = 512
+limit_request_line = 8190  # what nginx lets through: its refusal of more is in our words
 header_map = "drop"
 forwarded_allow_ips = ""  # nobody's word about schemes or addresses counts here
 errorlog = "-"
