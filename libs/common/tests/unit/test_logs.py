@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import logging
+import subprocess
+import sys
 
 import pytest
 import structlog
@@ -108,3 +110,13 @@ def test_less_than_the_level_is_not_written(lines):
     logging.getLogger("pika").info("chatter")
 
     assert lines() == []
+
+
+def test_a_process_that_logs_does_not_carry_rich():
+    carried = "import common.logs, sys; print([name for name in sys.modules if 'rich' in name])"
+
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", carried], capture_output=True, text=True, check=True
+    )
+
+    assert found.stdout == "[]\n"
