@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """S3's rows: carts, orders, and a double click that is one order."""
 
-import time
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 from catalog_stub import CHAIR, LAMP, RUG
@@ -432,10 +431,19 @@ def test_s3_a_double_click_while_catalog_goes_away_is_a_502_twice(clicks, catalo
     assert ledger.statuses() == ["rejected"]
 
 
-def test_s3_a_click_does_not_wait_for_ever(clicks, catalog, monkeypatch):
+def test_s3_a_click_does_not_wait_for_ever(clicks, checkout, monkeypatch):
     monkeypatch.setattr(checkouts, "PAUSES", (0.01, 0.02))
+    given_up, wait_for = Event(), checkout._wait_for
 
-    placed, other = clicks(None, None, meanwhile=lambda: time.sleep(0.5))
+    def wait(other):
+        try:
+            return wait_for(other)
+        finally:
+            given_up.set()
+
+    monkeypatch.setattr(checkout, "_wait_for", wait)
+
+    placed, other = clicks(None, None, meanwhile=lambda: given_up.wait(10))
 
     assert (other.status_code, other.json["code"]) == (409, "in_progress")
     assert other.headers["Retry-After"] == "1"
