@@ -53,7 +53,7 @@ fmt: setup ## Put the code into its form
 	$(PYTHON) -m ruff check --fix .
 
 types: setup ## Check types
-	$(PYTHON) -m mypy libs/*/src services/*/src gateway/shipper/src deploy/local/src tools/apidocs/souk_apidocs
+	$(PYTHON) -m mypy libs/*/src services/*/src gateway/shipper/src deploy/local/src deploy/soukctl/src tools/apidocs/souk_apidocs
 
 openapi: setup ## Make the API document, its page and the Postman collection from the code
 	@PYTHONPATH=tools/apidocs $(PYTHON) -m souk_apidocs
