@@ -16,6 +16,11 @@ RABBITMQ_IMAGE = os.environ.get("SOUK_TEST_RABBITMQ_IMAGE", "rabbitmq:4")
 REDIS_IMAGE = os.environ.get("SOUK_TEST_REDIS_IMAGE", "redis:8")
 
 
+# Locks and group commit behave differently with it, and shops run with and without.
+BINARY_LOG = {"": None, "on": True, "off": False}[os.environ.get("SOUK_TEST_BINARY_LOG", "")]
+"""Whether the database that we start keeps one; None leaves it at what its kind does by itself."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Servers:
     """Where the test run's servers are.
@@ -69,6 +74,8 @@ def containers() -> Iterator[Servers]:
     mysql = MySqlContainer(
         MYSQL_IMAGE, username="root", root_password=PASSWORD, password=PASSWORD, dbname="souk"
     )
+    if BINARY_LOG is not None:
+        mysql.with_command("--log-bin --sync-binlog=1" if BINARY_LOG else "--disable-log-bin")
     with (
         mysql,
         RabbitMqContainer(RABBITMQ_IMAGE, username="souk", password=PASSWORD) as rabbitmq,
@@ -88,7 +95,7 @@ def private(directory: Path) -> Iterator[Servers]:
     """Private servers of the distribution's packages, below *directory* and on free ports."""
     from souk_local.private_servers import PrivateServers  # noqa: PLC0415 - may install packages
 
-    started = PrivateServers.start(directory, users=())
+    started = PrivateServers.start(directory, users=(), binary_log=bool(BINARY_LOG))
     try:
         root = f"root:{started.mariadb.root_password}"
         yield Servers(
