@@ -18,7 +18,10 @@ MEMBERS = sorted(
     for path in ROOT.glob(pattern)
     if (path / "pyproject.toml").is_file()
 )
-FIRST_PARTY = {"common", "auth", "catalog", "orders", "notifier", "analytics", "shipper"}
+FIRST_PARTY = {
+    module: f"souk-{module}"
+    for module in ("common", "auth", "catalog", "orders", "notifier", "analytics", "shipper")
+} | {"souk_local": "souk-local", "soukctl": "souk-ctl"}
 
 NOT_IMPORTED = {
     "gunicorn": "started as a program",
@@ -58,8 +61,8 @@ def imported(sources):
             for name in names:
                 top = name.split(".")[0]
                 if top not in sys.stdlib_module_names:
-                    owner = "souk-local" if top == "souk_local" else owners.get(top, [top])[0]
-                    found.add(f"souk-{top}" if top in FIRST_PARTY else normal(owner))
+                    owner = owners.get(top, [top])[0]
+                    found.add(FIRST_PARTY.get(top) or normal(owner))
     return found
 
 
@@ -74,7 +77,7 @@ def faults_of(wanted, used, *, from_others=frozenset()):
 @pytest.mark.parametrize("member", MEMBERS)
 def test_a_member_declares_what_it_imports_and_nothing_else(member):
     folder = ROOT / member
-    own = "souk-" + next((folder / "src").iterdir()).name.replace("_", "-")
+    own = FIRST_PARTY[next((folder / "src").iterdir()).name]
     sources = [path.read_text() for path in folder.glob("src/**/*.py")]
     found = {name for name in imported(sources) if not name.startswith("types-")}
     used = {COME_ALONG.get(name, name) for name in found} - {own} - ONLY_FOR_TESTS

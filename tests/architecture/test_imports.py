@@ -15,6 +15,8 @@ CONTRACTS = [contract["name"] for contract in SETTINGS["contracts"]]
 
 SINS = {
     "common/mechanism.py": "import catalog",
+    "notifier/operators.py": "import soukctl",
+    "soukctl/laptop.py": "import souk_local",
     "orders/checkout.py": "import catalog.models",
     "catalog/relay.py": "import pika",
     "auth/client.py": "import requests",

@@ -11,8 +11,8 @@ from random import Random
 from threading import Event
 
 from common.testing import eventually
-from souk_local.http_client import GatewayClient
 from souk_local.stack import Stack
+from soukctl.gateway import GatewayClient
 
 PROGRAMS = (
     "catalog-web",

@@ -9,10 +9,10 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 from uuid import UUID
 
-from souk_local.audit import ask
 from souk_local.environments import ADMIN_USERNAME
 from souk_local.keyring import SERVICES
 from souk_local.stack import Stack
+from soukctl.audit import ask
 from support.databases import schema_of
 
 VIEW_BITS = (1 << 62) - 1

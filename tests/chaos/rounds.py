@@ -17,8 +17,8 @@ from chaos.observation import Stage, is_quiet, observe
 from chaos.verdict import Evidence, faults_in
 
 from common.testing import eventually
-from souk_local.audit import AuditRefused
 from souk_local.stack import Stack
+from soukctl.audit import AuditRefused
 from support.history import FAIL, OK, History
 from support.shop import Person as Account
 from support.shop import Shop

@@ -4,8 +4,8 @@
 import pytest
 
 from common.testing import eventually
-from souk_local.audit import AuditRefused, ask
 from souk_local.console import Terminal
+from soukctl.audit import AuditRefused, ask
 from support.databases import schema_of
 
 

@@ -8,11 +8,8 @@ import click
 
 from common.amqp import TopologyConflict
 from souk_local import logs as stack_logs
-from souk_local.audit import AuditRefused
-from souk_local.audit import ask as ask_audit
 from souk_local.commands import CommandFailed
 from souk_local.console import Terminal
-from souk_local.demo import CUSTOMER_USERNAME, DemoRefused
 from souk_local.drill import Drill, DrillRefused
 from souk_local.drill import show as show_proof
 from souk_local.environments import ADMIN_USERNAME
@@ -21,6 +18,9 @@ from souk_local.port_holders import PortTaken
 from souk_local.ports import Ports
 from souk_local.servers import GatewayConfigurationRefused, ServerNotReady
 from souk_local.stack import DirectoryTooLong, Stack
+from soukctl.audit import AuditRefused
+from soukctl.audit import ask as ask_audit
+from soukctl.demo import CUSTOMER_USERNAME, DemoRefused
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 SAID_CLEARLY = (

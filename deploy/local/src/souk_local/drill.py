@@ -19,11 +19,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from souk_local.audit import AuditRefused
-from souk_local.audit import ask as ask_audit
 from souk_local.environments import ADMIN_USERNAME
-from souk_local.http_client import Answer, GatewayClient
 from souk_local.stack import Stack
+from soukctl.audit import AuditRefused
+from soukctl.audit import ask as ask_audit
+from soukctl.gateway import Answer, GatewayClient
 
 KILLS = ((0.15, "catalog-web"), (0.4, "orders-web"), (0.65, "rabbitmq"))
 """Who dies when so much of the sale is over."""

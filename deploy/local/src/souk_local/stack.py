@@ -14,7 +14,6 @@ from pathlib import Path
 from souk_local import leftovers, packages, port_holders
 from souk_local.console import ProcessLine, Terminal
 from souk_local.environments import ADMIN_EMAIL, ADMIN_USERNAME, Environments
-from souk_local.http_client import GatewayClient
 from souk_local.keyring import Keyring
 from souk_local.memory import memory_by_group
 from souk_local.ports import Ports
@@ -22,6 +21,7 @@ from souk_local.programs import STOPPED_LAST, programs_of
 from souk_local.servers.server import write_private
 from souk_local.startup import Startup
 from souk_local.supervision import Supervisor
+from soukctl.gateway import GatewayClient
 
 LONGEST_DIRECTORY = 85  # a unix socket's path has at most 107 characters
 

@@ -10,15 +10,15 @@ from common.amqp import Topology
 from common.contracts import SUBSCRIPTIONS
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
-from souk_local import demo
 from souk_local.commands import run_service_command
 from souk_local.console import Terminal
 from souk_local.environments import ADMIN_USERNAME, Environments
-from souk_local.http_client import GatewayClient
 from souk_local.processes import log_tail
 from souk_local.programs import WEBS, WORKERS, programs_of, servers_of
 from souk_local.servers import Server, ServerNotReady
 from souk_local.supervision import Supervisor
+from soukctl import demo
+from soukctl.gateway import GatewayClient
 
 SERVER_SECONDS = 120.0
 STACK_SECONDS = 180.0

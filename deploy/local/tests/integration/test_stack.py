@@ -17,11 +17,11 @@ from common.testing import eventually
 from souk_local import leftovers
 from souk_local.__main__ import REPOSITORY
 from souk_local.console import Terminal
-from souk_local.demo import PRODUCTS
-from souk_local.http_client import GatewayClient
 from souk_local.port_holders import PortTaken
 from souk_local.ports import Ports
 from souk_local.stack import DirectoryTooLong, Stack
+from soukctl.demo import PRODUCTS
+from soukctl.gateway import GatewayClient
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -4,7 +4,7 @@
 from http import HTTPStatus
 from typing import Any
 
-from souk_local.http_client import GatewayClient
+from soukctl.gateway import GatewayClient
 
 
 class AuditRefused(Exception):

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from souk_local.http_client import Answer, GatewayClient
+from soukctl.gateway import Answer, GatewayClient
 
 CUSTOMER_USERNAME = "demo"
 CUSTOMER_EMAIL = "demo@souk.example"
