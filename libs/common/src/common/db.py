@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
 from common.logs import get_logger
-from common.metrics import COMMAND_RETRIES, COMMANDS
+from common.metrics import COMMAND_RETRIES, COMMANDS, POOL_LIMIT, POOL_TIMEOUTS
+from common.pool import MeasuredPool
 from common.problems import Unavailable
 from common.settings import DatabaseSettings
 
@@ -146,6 +147,7 @@ class Database:
             url,
             isolation_level="READ COMMITTED",
             hide_parameters=True,  # errors are logged and dead-lettered; addresses must not be
+            poolclass=MeasuredPool,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=pool_wait,
@@ -160,6 +162,7 @@ class Database:
             },
         )
         self.sessions = sessionmaker(self.engine, expire_on_commit=False)
+        POOL_LIMIT.inc(pool_size)
 
     @classmethod
     def from_settings(cls, settings: DatabaseSettings) -> "Database":
@@ -252,6 +255,7 @@ class Database:
             yield
         except PoolTimeout as error:
             hangs = self._hangs
+            POOL_TIMEOUTS.inc()
             raise Unavailable from error
         except DBAPIError as error:
             if error_number(error) not in NOT_AVAILABLE:
