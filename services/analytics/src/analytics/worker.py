@@ -2,8 +2,10 @@
 """Analytics' back door: events in, and what is due. It publishes nothing. Wiring only."""
 
 from analytics import chain, commands
+from analytics.audit import Auditor
 from analytics.config import Config
 from analytics.handlers import BATCH_HANDLERS, HANDLERS
+from analytics.watch import watch
 from common.amqp import Topology
 from common.clock import utcnow
 from common.contracts import SUBSCRIPTIONS, ProductViewed
@@ -40,6 +42,7 @@ def main() -> None:
     def seal() -> None:
         chain.seal_all(database)
 
+    auditor = Auditor.connect(config, database)
     subscriber = Subscriber(database, broker, TOPOLOGY, HANDLERS, BATCH_HANDLERS)
     run_worker(
         config,
@@ -50,6 +53,9 @@ def main() -> None:
             ),
             "inbox": Periodic(name="inbox", seconds=FORGET_SECONDS, work=forget),
             "sealer": Periodic(name="sealer", seconds=SEAL_SECONDS, work=seal),
+            "audit": Periodic(
+                name="audit", seconds=config.audit_every_seconds, work=lambda: watch(auditor)
+            ),
         },
         broker_checks(database, broker),
     )
