@@ -6,12 +6,10 @@ from importlib import import_module
 
 import pytest
 from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Column, Integer, Table, create_engine, inspect, text
+from sqlalchemy import Column, Integer, Table, create_engine, inspect, text
 
-from common.migrations import alembic_config, is_at_head, migrate_to_head
+from common.migrations import alembic_config, differences, is_at_head, migrate_to_head
 from common.roles import migrations_of
 
 FILE_NAME = re.compile(r"\d{4}_[a-z]+(_[a-z0-9]+)+\.py")
@@ -37,23 +35,6 @@ def faults_of(directory):
             faults.append(f"{step.path}: it must follow {previous}; there is one line of steps")
         previous = step.revision
     return faults
-
-
-def differences(connection, metadata):
-    """What autogenerate would still change, and CHECK constraints, which it does not look at."""
-    context = MigrationContext.configure(connection, opts={"compare_type": True})
-    found = [str(difference) for difference in compare_metadata(context, metadata)]
-    for table in metadata.sorted_tables:
-        wanted = {
-            str(constraint.name)
-            for constraint in table.constraints
-            if isinstance(constraint, CheckConstraint)
-        }
-        if not inspect(connection).has_table(table.name):
-            continue
-        there = {check["name"] for check in inspect(connection).get_check_constraints(table.name)}
-        found += [f"CHECK {name} of {table.name}" for name in wanted ^ there]
-    return found
 
 
 @pytest.fixture

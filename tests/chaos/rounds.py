@@ -18,7 +18,7 @@ from chaos.verdict import Evidence, faults_in
 
 from common.testing import eventually
 from souk_local.stack import Stack
-from soukctl.audit import AuditRefused
+from soukctl.shop import Refused
 from support.history import FAIL, OK, History
 from support.shop import Person as Account
 from support.shop import Shop
@@ -141,7 +141,7 @@ class Round:
     def _look(self, stage: Stage) -> list[str]:
         try:
             shop = observe(self.stack, stage)
-        except AuditRefused as refusal:
+        except Refused as refusal:
             return [str(refusal)]
         return faults_in(
             Evidence(

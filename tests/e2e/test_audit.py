@@ -5,7 +5,8 @@ import pytest
 
 from common.testing import eventually
 from souk_local.console import Terminal
-from soukctl.audit import AuditRefused, ask
+from soukctl.audit import ask
+from soukctl.shop import Refused
 from support.databases import schema_of
 
 
@@ -102,7 +103,7 @@ def test_make_audit_shows_every_rule_and_what_breaks_it(shop, stack, capsys):
     shown = capsys.readouterr().out
     assert "✓ catalog.nothing_is_oversold" in shown
     assert "✗ shop.x\n    order/7: is [gone]" in shown
-    with pytest.raises(AuditRefused):
+    with pytest.raises(Refused):
         ask(shop.url, "admin", "wrong")
 
 

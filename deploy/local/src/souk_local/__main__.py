@@ -18,13 +18,13 @@ from souk_local.port_holders import PortTaken
 from souk_local.ports import Ports
 from souk_local.servers import GatewayConfigurationRefused, ServerNotReady
 from souk_local.stack import DirectoryTooLong, Stack
-from soukctl.audit import AuditRefused
 from soukctl.audit import ask as ask_audit
 from soukctl.demo import CUSTOMER_USERNAME, DemoRefused
+from soukctl.shop import Refused
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 SAID_CLEARLY = (
-    AuditRefused,
+    Refused,
     CommandFailed,
     DemoRefused,
     DirectoryTooLong,

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from soukctl.audit import show as show_checks
+
 
 @dataclass(frozen=True)
 class ProcessLine:
@@ -70,12 +72,7 @@ class Terminal:
 
     def checks(self, checks: Iterable[dict[str, Any]]) -> None:
         """Each rule of the audit, and below a broken one what breaks it."""
-        for check in checks:
-            mark = "[green]✓[/green]" if check["ok"] else "[red]✗[/red]"
-            self.console.print(f"{mark} {escape(check['name'])}")
-            for violation in check["violations"]:
-                text = f"    {violation['subject']}: {violation['detail']}"
-                self.console.print(escape(text), style="red")
+        show_checks(checks, self.console)
 
 
 def duration(seconds: int) -> str:

@@ -21,9 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from souk_local.environments import ADMIN_USERNAME
 from souk_local.stack import Stack
-from soukctl.audit import AuditRefused
 from soukctl.audit import ask as ask_audit
 from soukctl.gateway import Answer, GatewayClient
+from soukctl.shop import Refused
 
 KILLS = ((0.15, "catalog-web"), (0.4, "orders-web"), (0.65, "rabbitmq"))
 """Who dies when so much of the sale is over."""
@@ -260,7 +260,7 @@ class Drill:
             is_late = time.monotonic() > deadline
             try:
                 checks = ask_audit(self._url, ADMIN_USERNAME, self._stack.keyring.admin_password)
-            except AuditRefused:
+            except Refused:
                 # Who has just got up may need a moment.
                 if is_late:
                     raise

@@ -40,14 +40,16 @@ PRODUCTS = (
 )
 
 
-def populate(admin: GatewayClient, *, customer_password: str) -> None:
-    """Make the products and the customer that are not there yet.
+def populate(admin: GatewayClient, *, customer_password: str | None) -> None:
+    """Make the products that are not there yet, and with a password the customer.
 
     Raises:
         DemoRefused: the stack refused one for another reason than that it exists.
     """
     for product in PRODUCTS:
         _accept(product.sku, admin.post("/v1/products", vars(product)))
+    if customer_password is None:
+        return
     customer = {
         "username": CUSTOMER_USERNAME,
         "password": customer_password,

@@ -16,6 +16,14 @@ class Answer:
     status: int
     body: Any
 
+    @property
+    def said(self) -> str:
+        """A problem's own sentence, with what is wrong with each field; else all of the body."""
+        if not isinstance(self.body, dict) or "detail" not in self.body:
+            return str(self.body)
+        errors = self.body.get("errors")
+        return f"{self.body['detail']} {json.dumps(errors)}" if errors else self.body["detail"]
+
 
 @dataclass(frozen=True)
 class GatewayClient:
@@ -45,7 +53,7 @@ class GatewayClient:
         """
         answer = self.post("/v1/auth/login", {"login": login, "password": password})
         if answer.status != HTTPStatus.OK:
-            raise PermissionError(f"{login} could not log in: {answer.status} {answer.body}")
+            raise PermissionError(f"{login} could not log in: {answer.status} {answer.said}")
         return GatewayClient(self.url, answer.body["access_token"], self.timeout_seconds)
 
     def is_ready(self) -> bool:

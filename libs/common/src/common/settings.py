@@ -71,19 +71,22 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is given
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is given
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _SecretFiles(settings_cls)
+        return init_settings, env_settings, _SecretFiles(settings_cls), dotenv_settings
 
     @classmethod
-    def load(cls) -> Self:
+    def load(cls, *, env_file: Path | None = None) -> Self:
         """Read the environment, or end the process with every fault named in one message.
 
         The message names settings and what is wrong with them, never a value.
+
+        Args:
+            env_file: Says what the environment does not.
         """
         try:
-            return cls()
+            return cls(_env_file=env_file)  # type: ignore[call-arg] # pydantic-settings adds it
         except ValidationError as error:
             faults = [
                 f"  {'.'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
@@ -106,6 +109,9 @@ class DatabaseSettings(Settings):
     database_pool_wait_seconds: float = Field(default=2.0, gt=0)
     database_lock_wait_seconds: int = Field(default=3, ge=1, le=50)
     database_read_seconds: float = Field(default=10.0, gt=0)
+    database_replica_url: SecretStr | None = None
+    # The gateway remembers for so long who has written.
+    replica_most_lag_seconds: float = Field(default=3.0, ge=2, le=5)
 
 
 class ServiceSettings(DatabaseSettings):

@@ -4,10 +4,11 @@
 from pathlib import Path
 
 from alembic import command
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy import CheckConstraint, Connection, MetaData, NullPool, create_engine, inspect, text
 
 LOCK_SECONDS = 60
 HERE = Path(__file__).parent
@@ -34,6 +35,20 @@ def is_at_head(connection: Connection, versions: Path) -> bool:
     # there yet: whoever waits for the named lock below would keep its holder from creating it.
     connection.rollback()
     return set(found) == set(wanted)
+
+
+def differences(connection: Connection, metadata: MetaData) -> list[str]:
+    """What autogenerate would still change, and CHECK constraints, which it does not look at."""
+    context = MigrationContext.configure(connection, opts={"compare_type": True})
+    found = [str(difference) for difference in compare_metadata(context, metadata)]
+    inspector = inspect(connection)
+    for table in metadata.sorted_tables:
+        if inspector.has_table(table.name):
+            checks = (one for one in table.constraints if isinstance(one, CheckConstraint))
+            there = {str(check["name"]) for check in inspector.get_check_constraints(table.name)}
+            wanted = {str(check.name) for check in checks}
+            found += [f"CHECK {name} of {table.name}" for name in sorted(wanted ^ there)]
+    return found
 
 
 def migrate_to_head(url: str, versions: Path) -> bool:

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the shop is, and with what its operator gets in. A command asks for what it uses."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from common.settings import Settings
+
+SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")
+
+
+class SettingsMissing(Exception):
+    """A command can't work without settings that nobody gave."""
+
+
+class Config(Settings):
+    """All that a command may ask for.
+
+    Attributes:
+        admin_email: Of an admin that is to be made.
+        demo_password: Of the customer that ``seed`` makes.
+        amqp_url: With a user who may configure everything: ``doctor`` compares all queues.
+        mail_backend: As notifier has it; without it nobody looks after the mails.
+        run_directory: Where a local stack keeps its data; its disk is looked after.
+    """
+
+    gateway_url: str | None = None
+    admin_username: str | None = None
+    admin_email: str | None = None
+    admin_password: SecretStr | None = None
+    demo_password: SecretStr | None = None
+    auth_database_url: SecretStr | None = None
+    catalog_database_url: SecretStr | None = None
+    orders_database_url: SecretStr | None = None
+    notifier_database_url: SecretStr | None = None
+    analytics_database_url: SecretStr | None = None
+    amqp_url: SecretStr | None = None
+    redis_url: SecretStr | None = None
+    mail_backend: str | None = None
+    mail_dir: Path | None = None
+    run_directory: Path | None = None
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+
+    def need(self, *names: str) -> list[str]:
+        """The values of these settings, in this order.
+
+        Raises:
+            SettingsMissing: Some are not set; the message names all of them.
+        """
+        values = {name: getattr(self, name) for name in names}
+        if missing := [name.upper() for name, value in values.items() if not value]:
+            raise SettingsMissing(
+                f"This needs {', '.join(missing)}: set it, or {missing[0]}_FILE, in the "
+                "environment or in the file that --env-file names."
+            )
+        return [
+            value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            for value in values.values()
+        ]
+
+    def database_url(self, service: str) -> str:
+        """Where a service's schema is.
+
+        Raises:
+            SettingsMissing: Nobody said.
+        """
+        return self.need(f"{service}_database_url")[0]
