@@ -5,6 +5,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from pika.exceptions import ChannelClosedByBroker
 from sqlalchemy import BigInteger, CheckConstraint, Column, Table, insert, select, update
 from sqlalchemy.orm import Session
 
@@ -172,6 +173,14 @@ def broker(amqp_url):
         def depth(self, queue):
             found = self.channel.queue_declare(queue, passive=True)
             return found.method.message_count
+
+        def consumers(self, queue):
+            """How many read it; none where there is no such queue."""
+            channel = self._connection.channel()
+            try:
+                return channel.queue_declare(queue, passive=True).method.consumer_count
+            except ChannelClosedByBroker:
+                return 0
 
         def take(self, queue):
             """The next message and its properties, or None."""

@@ -303,6 +303,23 @@ def test_a_broker_that_is_away_is_waited_for(shop, topology, in_thread):
     assert failures == []
 
 
+def test_a_queue_that_is_deleted_under_its_reader_is_declared_again_and_read(
+    shop, handling, publish, events, in_thread, broker, monkeypatch
+):
+    monkeypatch.setattr(subscriber, "TROUBLE_SECONDS", 0.05)
+    with in_thread(handling.subscriber().run) as failures:
+        publish(events.placed("before"))
+        eventually(lambda: shop.value("before") == 1)
+
+        broker.channel.queue_delete(PLACED)
+        eventually(lambda: broker.consumers(PLACED) == 1, what="read again")
+        publish(events.placed("after"), events.rejected("after"))
+
+        eventually(lambda: shop.value("after") == 1)
+        eventually(lambda: shop.value("rejected-after") == 1)
+    assert failures == []
+
+
 def test_queues_with_other_arguments_are_told_apart_at_the_start(amqp_url, broker, topology):
     broker.channel.queue_delete(REJECTED)
     broker.channel.queue_declare(REJECTED, durable=True, arguments={"x-queue-type": "quorum"})

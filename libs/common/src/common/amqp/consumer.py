@@ -8,6 +8,7 @@ from typing import Any
 from pika import BasicProperties, BlockingConnection
 from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import NackError, UnroutableError
+from pika.frame import Method
 from pika.spec import Basic
 
 from common.amqp.connection import BROKER_ERRORS, BrokerUnavailable, connect
@@ -47,13 +48,15 @@ class Consumer:
     ) -> None:
         self._exchange = exchange
         self._arrived: list[Delivery] = []
+        self._lost_queue: str | None = None
         self._connection: BlockingConnection = connect(url, name)
         try:
             self._channel: BlockingChannel = self._connection.channel()
             self._channel.confirm_delivery()
             self._channel.basic_qos(prefetch_count=prefetch)
+            self._channel.add_on_cancel_callback(self._on_cancel)
             for queue in queues:
-                self._channel.basic_consume(queue, self._on_message_of(queue))
+                self._channel.basic_consume(queue, self._on_message_of(queue), consumer_tag=queue)
         except BROKER_ERRORS as error:
             self.close()
             raise BrokerUnavailable(str(error)) from error
@@ -77,16 +80,22 @@ class Consumer:
 
         return arrived
 
+    def _on_cancel(self, frame: Method[Any]) -> None:
+        self._lost_queue = frame.method.consumer_tag
+
     def receive(self, *, wait: float) -> list[Delivery]:
         """What has arrived, at least one message or after *wait* seconds none.
 
         Raises:
-            BrokerUnavailable: The connection broke; what was not acknowledged comes again.
+            BrokerUnavailable: The connection broke, or one of the queues was deleted; what was not
+                acknowledged comes again.
         """
         try:
             self._connection.process_data_events(time_limit=wait)
         except BROKER_ERRORS as error:
             raise BrokerUnavailable(str(error) or type(error).__name__) from error
+        if self._lost_queue is not None:
+            raise BrokerUnavailable(f"the queue {self._lost_queue} is gone")
         batch, self._arrived = self._arrived, []
         return batch
 
