@@ -12,6 +12,8 @@ from souk_local.servers.server import LOOPBACK
 
 ADMIN_USERNAME = "admin"
 ADMIN_EMAIL = "admin@souk.example"
+OPERATOR = "operator"
+"""The broker's user of ``soukctl``."""
 TOKEN_NAMES = {"TOKEN_ISSUER": "souk", "TOKEN_AUDIENCE": "souk"}
 RATE_LIMIT_FACTOR = "1000"
 FRUGAL = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1048576"}
@@ -47,6 +49,7 @@ class Environments:
             distribution_port=self.ports.rabbitmq_distribution,
             epmd_port=self.ports.epmd,
             passwords=self.keyring.broker,
+            administrators={OPERATOR: self.keyring.broker_operator},
         )
 
     @cached_property

@@ -30,6 +30,7 @@ class Keyring:
     database_root: str = field(repr=False)
     database: dict[str, str] = field(repr=False)
     broker: dict[str, str] = field(repr=False)
+    broker_operator: str = field(repr=False)
     redis: str = field(repr=False)
     service_token: str = field(repr=False)
     signing: dict[str, str] = field(repr=False)
@@ -44,6 +45,7 @@ class Keyring:
             database_root=_key(),
             database=_keys(SERVICES),
             broker=_keys([*SERVICES, GATEWAY]),
+            broker_operator=_key(),
             redis=_key(),
             service_token=_key(),
             signing=_keys(SERVICES),

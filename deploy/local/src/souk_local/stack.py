@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from souk_local import leftovers, packages, port_holders
+from souk_local import leftovers, operators, packages, port_holders
 from souk_local.console import ProcessLine, Terminal
 from souk_local.environments import ADMIN_EMAIL, ADMIN_USERNAME, Environments
 from souk_local.keyring import Keyring
@@ -85,6 +85,7 @@ class Stack:
                 self._make_room()
                 Startup(self.environments, self.supervisor, self.terminal).run()
             self._write_credentials()
+            operators.write(self.environments)
 
     def down(self) -> None:
         """Stop every process of the stack and keep its data."""
