@@ -40,7 +40,7 @@ class RabbitMQ(Server):
 
     Args:
         passwords: of the services' users, who may use only their own queues and the exchanges.
-        administrators: passwords of users with all rights, for tests.
+        administrators: passwords of users with all rights, for operators and tests.
     """
 
     name: ClassVar[str] = "rabbitmq"
@@ -89,7 +89,8 @@ class RabbitMQ(Server):
 
     def prepare(self) -> None:
         super().prepare()
-        write_private(self.definitions, json.dumps(self._defined(), indent=2))
+        defined = definitions(self.passwords, self.administrators)
+        write_private(self.definitions, json.dumps(defined, indent=2))
         write_private(self.directory / "enabled_plugins", "[].\n")
         text = CONFIGURATION.format(host=LOOPBACK, port=self.port, definitions=self.definitions)
         write_private(self.directory / "rabbitmq.conf", text)
@@ -113,31 +114,36 @@ class RabbitMQ(Server):
     def _all_passwords(self) -> dict[str, str]:
         return {**self.passwords, **self.administrators}
 
-    def _defined(self) -> dict[str, Any]:
-        own = {user: own_queues_and_exchanges(user) for user in self.passwords}
-        rights = own | dict.fromkeys(self.administrators, EVERYTHING)
-        return {
-            "vhosts": [{"name": VIRTUAL_HOST}],
-            "users": [
-                {
-                    "name": user,
-                    "password_hash": password_hash(password),
-                    "hashing_algorithm": "rabbit_password_hashing_sha256",
-                    "tags": "administrator" if user in self.administrators else "",
-                }
-                for user, password in self._all_passwords().items()
-            ],
-            "permissions": [
-                {
-                    "user": user,
-                    "vhost": VIRTUAL_HOST,
-                    "configure": pattern,
-                    "write": pattern,
-                    "read": pattern,
-                }
-                for user, pattern in rights.items()
-            ],
-        }
+
+def definitions(
+    passwords: Mapping[str, str], administrators: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The virtual host with its users, as the broker loads them; no password is readable in it."""
+    administrators = administrators or {}
+    own = {user: own_queues_and_exchanges(user) for user in passwords}
+    rights = own | dict.fromkeys(administrators, EVERYTHING)
+    return {
+        "vhosts": [{"name": VIRTUAL_HOST}],
+        "users": [
+            {
+                "name": user,
+                "password_hash": password_hash(password),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": "administrator" if user in administrators else "",
+            }
+            for user, password in {**passwords, **administrators}.items()
+        ],
+        "permissions": [
+            {
+                "user": user,
+                "vhost": VIRTUAL_HOST,
+                "configure": pattern,
+                "write": pattern,
+                "read": pattern,
+            }
+            for user, pattern in rights.items()
+        ],
+    }
 
 
 def own_queues_and_exchanges(user: str) -> str:
