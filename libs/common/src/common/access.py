@@ -18,6 +18,7 @@ from common.problems import (
     Unauthenticated,
     Unavailable,
 )
+from common.replica import RecentWriters
 from common.tokens import Identity, ServiceTokens, Verifier
 
 P = ParamSpec("P")
@@ -155,8 +156,10 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
         g.identity = None
         if "Authorization" in request.headers or "Autorization" in request.headers:
             g.identity = _guard().visitor()
+        else:
+            _choose_reads(None)
         if g.identity is not None:
-            set_actor(g.identity.actor)
+            _act_as(g.identity.actor)
         return view(*args, **kwargs)
 
     wrapper.access = "public"  # type: ignore[attr-defined]
@@ -172,7 +175,7 @@ def requires(*roles: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
             g.identity = _guard().user()
             if roles and g.identity.role not in roles:
                 raise Forbidden
-            set_actor(g.identity.actor)
+            _act_as(g.identity.actor)
             return view(*args, **kwargs)
 
         wrapper.access = ",".join(roles) or "user"  # type: ignore[attr-defined]
@@ -187,11 +190,32 @@ def internal(view: Callable[P, R]) -> Callable[P, R]:
     @wraps(view)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         caller = _guard().service()
-        set_actor(request.headers.get("X-Souk-Actor") or f"service/{caller}")
+        actor = request.headers.get("X-Souk-Actor") or f"service/{caller}"
+        set_actor(actor)
+        # What services ask each other is what somebody decides on: they read from the primary.
+        if (writers := _writers()) and request.method not in SAFE_METHODS:
+            writers.note(actor)
         return view(*args, **kwargs)
 
     wrapper.access = "internal"  # type: ignore[attr-defined]
     return wrapper
+
+
+def _act_as(actor: str) -> None:
+    set_actor(actor)
+    _choose_reads(actor)
+
+
+def _choose_reads(actor: str | None) -> None:
+    """Decide once for a request whether its reads may be a moment old; see ``common.replica``."""
+    if writers := _writers():
+        writes = request.method not in SAFE_METHODS
+        g.reads_may_lag = writers.may_lag(actor, writes=writes)
+
+
+def _writers() -> RecentWriters | None:
+    found: RecentWriters | None = current_app.extensions["recent_writers"]
+    return found
 
 
 def identity() -> Identity:

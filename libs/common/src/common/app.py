@@ -31,6 +31,7 @@ from common.problems import (
     UnsupportedMediaType,
 )
 from common.refusals import problem_of, response_to
+from common.replica import RecentWriters, Replica
 from common.settings import ServiceSettings
 from common.spec import describe
 from common.tokens import KeySet, ServiceTokens, Verifier
@@ -78,12 +79,14 @@ def create_service(
     *,
     database: Database | None = None,
     guard: Guard | None = None,
+    strangers_write: bool = False,
 ) -> APIFlask:
     """A service's application, without its routes' own needs.
 
     Args:
         database: Another than the settings name.
         guard: Another than the usual one; auth asks its own database instead of itself.
+        strangers_write: Whether requests without a token may write.
     """
     configure_logs(service, config.log_level)
     app = _Application(
@@ -105,6 +108,7 @@ def create_service(
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     app.extensions["database"] = database or Database.for_requests(config)
+    _know_replica(app, config, strangers_write=strangers_write)
     app.extensions["guard"] = guard or default_guard(service, config)
     app.extensions["cursors"] = Cursors(config.secret_key.get_secret_value())
     _handle_problems(app)
@@ -116,8 +120,12 @@ def create_service(
 
 
 def database() -> Database:
-    """The current application's database."""
-    found: Database = current_app.extensions["database"]
+    """The current application's database; its replica for a request that may read what is old.
+
+    Whoever decides something by what was read takes the one that the application was made with.
+    """
+    name = "replica" if g.get("reads_may_lag") else "database"
+    found: Database = current_app.extensions[name]
     return found
 
 
@@ -143,6 +151,17 @@ def default_guard(service: str, config: ServiceSettings) -> Guard:
             lambda user_id: _get(auth, f"/internal/users/{user_id}/epoch")["epoch"],
         ),
         tokens,
+    )
+
+
+def _know_replica(app: APIFlask, config: ServiceSettings, *, strangers_write: bool) -> None:
+    replica = Replica.beside(app.extensions["database"], config)
+    app.extensions["replica"] = replica
+    app.extensions["recent_writers"] = replica and RecentWriters(
+        connect_redis(config.redis_url.get_secret_value()),
+        app.name,
+        most_lag=config.replica_most_lag_seconds,
+        strangers_write=strangers_write,
     )
 
 

@@ -154,7 +154,7 @@ class Database:
             pool_recycle=1800,
             pool_use_lifo=True,
             connect_args={
-                "connect_timeout": CONNECT_SECONDS,
+                "connect_timeout": min(CONNECT_SECONDS, read_timeout),
                 "read_timeout": read_timeout,
                 "write_timeout": read_timeout,
                 "charset": "utf8mb4",

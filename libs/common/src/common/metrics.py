@@ -27,6 +27,11 @@ OUTBOX_DEPTH = Gauge(
 OUTBOX_OLDEST = Gauge(
     "souk_outbox_oldest_seconds", "Age of the oldest waiting event", multiprocess_mode="max"
 )
+REPLICA_READS = Counter(
+    "souk_replica_reads_total",
+    "Reads that might have been a moment old, by the server that answered",
+    ["server"],
+)
 PUBLISHED = Counter("souk_events_published_total", "Events that the broker confirmed", ["event"])
 UNPUBLISHED = Counter(
     "souk_events_publish_failures_total", "Events that it did not, by reason", ["reason"]

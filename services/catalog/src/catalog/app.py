@@ -42,7 +42,14 @@ def create_app(
         dead_letter_routes("catalog", config),
         replay_routes("catalog", config),
     ]
-    app = create_service("catalog", config, blueprints, database=database, guard=guard)
+    app = create_service(
+        "catalog",
+        config,
+        blueprints,
+        database=database,
+        guard=guard,
+        strangers_write=config.open_store,
+    )
     app.extensions["config"] = config
     app.extensions["open_store"] = _open_store(config) if config.open_store else None
     return app

@@ -16,6 +16,7 @@ from catalog.errors import BelowReserved
 from common.db import Identifier, Moment, exact, folded, new_metadata
 from common.inbox import declare_inbox
 from common.outbox import declare_outbox
+from common.replica import declare_heartbeats
 
 PUBLIC_ID_LENGTH = 12
 PUBLIC_ID_LETTERS = string.ascii_lowercase + string.digits
@@ -30,6 +31,7 @@ class Base(DeclarativeBase):
 
 declare_outbox(Base.metadata)
 declare_inbox(Base.metadata)
+declare_heartbeats(Base.metadata)
 
 
 def new_public_id() -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from common.db import Identifier, Moment, database_clock, exact, folded, new_metadata
 from common.identifiers import uuid7
 from common.inbox import declare_inbox
+from common.replica import declare_heartbeats
 
 LONGEST_SUBJECT = 255
 LONGEST_ADDRESS = 320
@@ -25,6 +26,7 @@ class Base(DeclarativeBase):
 
 
 declare_inbox(Base.metadata)
+declare_heartbeats(Base.metadata)
 
 
 class Status(StrEnum):

@@ -32,7 +32,14 @@ def create_app(
         dead_letter_routes("orders", config),
         replay_routes("orders", config, kept=kept),
     ]
-    app = create_service("orders", config, blueprints, database=database, guard=guard)
+    app = create_service(
+        "orders",
+        config,
+        blueprints,
+        database=database,
+        guard=guard,
+        strangers_write=config.open_store,
+    )
     catalog = Catalog.connect(config)
     app.extensions["config"] = config
     app.extensions["auth"] = Auth.connect(config)

@@ -40,7 +40,7 @@ OPTIONS = {
     "max-connections": "300",
     "performance-schema": "OFF",
 }
-BINARY_LOG = {"log-bin": "binlog", "server-id": "1", "sync-binlog": "1", "binlog-format": "ROW"}
+BINARY_LOG = {"log-bin": "binlog", "sync-binlog": "1", "binlog-format": "ROW"}
 
 # Runs at each start before the first client gets in, so root never has an empty password.
 INIT = """\
@@ -70,6 +70,7 @@ class MariaDB(Server):
     port: int
     root_password: str = field(repr=False)
     binary_log: bool = False
+    server_id: int = 1
 
     @property
     def data(self) -> Path:
@@ -87,6 +88,7 @@ class MariaDB(Server):
             "socket": "mariadb.sock",
             "pid-file": str(self.directory / "mariadb.pid"),
             "port": str(self.port),
+            "server-id": str(self.server_id),
             "init-file": str(self.init_file),
         }
         if os.geteuid() == 0:

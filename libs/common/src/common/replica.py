@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A copy of the database that may be a moment behind: whether it is near, and who may read there.
+
+Without ``DATABASE_REPLICA_URL`` nothing of this exists.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+from pybreaker import CircuitBreaker, CircuitBreakerError
+from redis import Redis, RedisError
+from sqlalchemy import Column, MetaData, SmallInteger, Table, select
+from sqlalchemy.dialects.mysql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from common.db import Database, Moment, database_clock, new_metadata
+from common.logs import get_logger
+from common.metrics import REPLICA_READS
+from common.problems import Unavailable
+from common.settings import DatabaseSettings
+
+log = get_logger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+heartbeats = Table(
+    "heartbeats",
+    new_metadata(),
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+)
+
+BEAT = timedelta(seconds=1)
+LOOK_SECONDS = 0.5
+READ_SECONDS = 1.0
+POOL_SECONDS = 0.2
+"""Who waited for the replica in vain must still hear from the primary within three seconds."""
+
+LONGEST_REQUEST_SECONDS = 10
+"""So long the gateway waits for an answer: a write that was noted at its start is over by then."""
+REMEMBERED_SECONDS = 3600
+
+
+def declare_heartbeats(metadata: MetaData) -> Table:
+    """Give a service's schema the row that tells how far its replica is."""
+    return heartbeats.to_metadata(metadata)
+
+
+class Replica(Database):
+    """Reads from a copy of *primary* while that is near; all else, and all doubt, is the primary's.
+
+    A row of the primary is given the primary's time each second in which anybody reads. What the
+    replica has of it bounds how far it is behind, by one clock, without any right on the server.
+
+    Args:
+        most_lag: Seconds. No answer from the replica lacks anything that was committed so long ago.
+    """
+
+    def __init__(self, url: str, primary: Database, *, most_lag: float, pool_size: int = 8) -> None:
+        super().__init__(
+            url, pool_size=pool_size, pool_wait=POOL_SECONDS, read_timeout=READ_SECONDS
+        )
+        self._primary = primary
+        self._most_lag = most_lag
+        self._near_until = 0.0
+        self._next_look_at = 0.0
+        self._looks = threading.Lock()
+
+    @classmethod
+    def beside(cls, primary: Database, settings: DatabaseSettings) -> Self | None:
+        """The replica that the settings name, if they do."""
+        if settings.database_replica_url is None:
+            return None
+        return cls(
+            settings.database_replica_url.get_secret_value(),
+            primary,
+            most_lag=settings.replica_most_lag_seconds,
+            pool_size=settings.database_pool_size,
+        )
+
+    def run(
+        self, command: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run *command* on the primary."""
+        return self._primary.run(command, *args, **kwargs)
+
+    def read(
+        self, query: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run *query* on the replica, or on the primary where that is far or gives no answer.
+
+        Raises:
+            Unavailable: The primary can't be reached either.
+        """
+        if self._is_near():
+            try:
+                answer = super().read(query, *args, **kwargs)
+            # Any error of a database: the replica may lack a column that a migration has just made.
+            except (Unavailable, DBAPIError) as error:
+                self._near_until = 0.0
+                log.warning("replica_left", reason=type(error).__name__)
+            else:
+                REPLICA_READS.labels("replica").inc()
+                return answer
+        REPLICA_READS.labels("primary").inc()
+        return self._primary.read(query, *args, **kwargs)
+
+    def _is_near(self) -> bool:
+        """Whether what the replica has is young enough; one caller looks, the others go on."""
+        if time.monotonic() >= self._next_look_at and self._looks.acquire(blocking=False):
+            try:
+                self._look()
+            finally:
+                self._looks.release()
+        return time.monotonic() < self._near_until
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        try:
+            now = self._primary.run(_beat)
+            beat = super().read(_last_beat)
+        except (Unavailable, DBAPIError) as error:
+            log.warning("replica_unknown", reason=type(error).__name__)
+            beat = None
+        near_for = self._most_lag - (now - beat).total_seconds() if beat else 0.0
+        self._near_until = began + near_for
+        self._next_look_at = time.monotonic() + LOOK_SECONDS
+
+
+def _beat(session: Session) -> datetime:
+    """Give the row the primary's time unless it has had that lately; returns that time."""
+    last = _last_beat(session)
+    now: datetime = session.scalars(select(database_clock())).one()
+    if last is None or now - last >= BEAT:
+        beat = insert(heartbeats).values(id=1, at=database_clock())
+        session.execute(beat.on_duplicate_key_update(at=database_clock()))
+    return now
+
+
+def _last_beat(session: Session) -> datetime | None:
+    return session.scalar(select(heartbeats.c.at))
+
+
+class RecentWriters:
+    """Knows who has not written to this service for a while: they may read what is a moment old.
+
+    Redis remembers it for all processes. It knows who is quiet, not who has written, so that
+    whoever it has forgotten, or never heard of, counts as a writer.
+
+    Args:
+        most_lag: Seconds that the replica may be behind.
+        strangers_write: Whether somebody without a token may write: then nobody knows who has.
+    """
+
+    def __init__(
+        self, redis: Redis, service: str, *, most_lag: float, strangers_write: bool
+    ) -> None:
+        self._redis = redis
+        self._breaker = CircuitBreaker(fail_max=3, reset_timeout=1)
+        self._service = service
+        self._quiet_below = REMEMBERED_SECONDS - LONGEST_REQUEST_SECONDS - most_lag
+        self._strangers_write = strangers_write
+
+    def may_lag(self, actor: str | None, *, writes: bool) -> bool:
+        """Whether the reads of this request, which *actor* or nobody makes, may be a moment old."""
+        if actor is None:
+            return not writes and not self._strangers_write
+        if writes:
+            self.note(actor)
+            return False
+        return self._is_quiet(actor)
+
+    def note(self, actor: str) -> None:
+        """Remember that *actor* may write from now on, until this request is over."""
+        try:
+            with self._breaker.calling():
+                self._redis.set(self._key(actor), 1, ex=REMEMBERED_SECONDS)
+        except (RedisError, CircuitBreakerError):
+            log.warning("writer_not_noted")
+
+    def _is_quiet(self, actor: str) -> bool:
+        key = self._key(actor)
+        try:
+            with self._breaker.calling():
+                left = self._redis.ttl(key)
+                if left < 0:
+                    self._redis.set(key, 1, ex=REMEMBERED_SECONDS, nx=True)
+        except (RedisError, CircuitBreakerError):
+            return False
+        return 0 <= left < self._quiet_below
+
+    def _key(self, actor: str) -> str:
+        return f"written:{self._service}:{actor}"
