@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Consuming: each event's effect happens once, however often the event is delivered."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ from sqlalchemy.orm import Session
 
 from common import inbox
 from common.amqp import BrokerUnavailable, Consumer, Delivery, Topology, TopologyConflict
+from common.clock import utcnow
 from common.context import Trace, traced
 from common.contracts import EVENTS
 from common.db import Database
 from common.events import Envelope, Event
 from common.logs import get_logger
-from common.metrics import HANDLED
+from common.metrics import HANDLED, LAG, QUEUE_MESSAGES
 from common.problems import Unavailable
 
 log = get_logger(__name__)
@@ -32,6 +34,7 @@ promises as a handler's, with a few statements for all of them. No trace is set:
 MOST_ATTEMPTS = 6
 RECEIVE_SECONDS = 0.5
 TROUBLE_SECONDS = 1.0
+MEASURE_SECONDS = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,7 @@ class Subscriber:
         self._topology = topology
         self._handlers = handlers
         self._batch_handlers = batch_handlers
+        self._measured_at = float("-inf")
 
     def run(self, stop: Signal) -> None:
         """Consume until *stop*; wait out a broker or a database that is gone.
@@ -97,6 +101,9 @@ class Subscriber:
                 raise
             except BrokerUnavailable as error:
                 log.warning("subscriber_waits", reason=str(error))
+                # What was known of the queues is not known any more.
+                QUEUE_MESSAGES.clear()
+                self._measured_at = float("-inf")
                 stop.wait(TROUBLE_SECONDS)
 
     def _consume(self, stop: Signal) -> None:
@@ -108,11 +115,21 @@ class Subscriber:
         )
         try:
             while not stop.is_set():
+                self._measure(consumer)
                 batch = consumer.receive(wait=RECEIVE_SECONDS)
                 if batch:
                     self._finish(consumer, batch, stop)
         finally:
             consumer.close()
+
+    def _measure(self, consumer: Consumer) -> None:
+        now = time.monotonic()
+        if now - self._measured_at < MEASURE_SECONDS:
+            return
+        for queue in self._topology.queue_names():
+            for kind, count in consumer.backlog(queue).items():
+                QUEUE_MESSAGES.labels(queue, kind).set(count)
+        self._measured_at = now
 
     def _finish(self, consumer: Consumer, batch: Sequence[Delivery], stop: Signal) -> None:
         items = []
@@ -132,6 +149,7 @@ class Subscriber:
                 # The database is away. That is not the events' fault: no attempt is counted.
                 log.warning("subscriber_waits", reason=error.detail)
                 consumer.pause(TROUBLE_SECONDS)
+                self._measure(consumer)
 
     def _settle(self, consumer: Consumer, items: Sequence[_Item]) -> None:
         """Handle *items* in one transaction; where one fails, halve until it stands alone."""
@@ -149,8 +167,7 @@ class Subscriber:
             return
         consumer.acknowledge([item.delivery for item in items])
         for item in items:
-            outcome = "duplicate" if item.envelope.id in duplicates else "done"
-            HANDLED.labels(item.envelope.type, outcome).inc()
+            self._tell(item, is_duplicate=item.envelope.id in duplicates)
 
     def _handle(self, session: Session, items: Sequence[_Item]) -> set[Any]:
         consumer = self._topology.service
@@ -164,16 +181,25 @@ class Subscriber:
             if type(item.event) in self._batch_handlers:
                 batches[type(item.event)].append((item.event, envelope))
                 continue
-            trace = Trace(
-                correlation_id=envelope.correlationid,
-                causation_id=str(envelope.id),
-                actor=envelope.actor,
-            )
-            with traced(trace):
+            with traced(_trace_of(envelope)):
                 self._handlers[type(item.event)](session, item.event, envelope)
         for event_class, received in batches.items():
             self._batch_handlers[event_class](session, received)
         return known
+
+    def _tell(self, item: _Item, *, is_duplicate: bool) -> None:
+        envelope, outcome = item.envelope, "duplicate" if is_duplicate else "done"
+        HANDLED.labels(envelope.type, outcome).inc()
+        if not is_duplicate:
+            LAG.labels(envelope.type).observe((utcnow() - envelope.time).total_seconds())
+        if type(item.event) not in self._batch_handlers:
+            with traced(_trace_of(envelope)):
+                log.info(
+                    "event_handled",
+                    event_type=envelope.type,
+                    event_id=str(envelope.id),
+                    outcome=outcome,
+                )
 
     def _refuse(self, consumer: Consumer, item: _Item, error: Exception) -> None:
         delivery, reason = item.delivery, f"{type(error).__name__}: {error}"[:500]
@@ -190,3 +216,11 @@ class Subscriber:
         else:
             HANDLED.labels(item.envelope.type, "retried").inc()
             consumer.retry_later(delivery, reason)
+
+
+def _trace_of(envelope: Envelope) -> Trace:
+    return Trace(
+        correlation_id=envelope.correlationid,
+        causation_id=str(envelope.id),
+        actor=envelope.actor,
+    )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Failed log-ins of one account: after a few in a row, each further one costs a longer wait."""
 
+from prometheus_client import Counter
 from redis import Redis, RedisError
 
 from common.logs import get_logger
@@ -8,6 +9,9 @@ from common.problems import Unavailable
 
 log = get_logger(__name__)
 
+PASSWORDS = Counter(
+    "souk_passwords_total", "Passwords that somebody gave: right, wrong, throttled", ["outcome"]
+)
 LONGEST_WAIT_SECONDS = 900
 REMEMBERED_SECONDS = 24 * 3600
 """An attacker who waits for the count to be forgotten has the free failures once a day."""
@@ -46,7 +50,10 @@ class Throttle:
             milliseconds = self._redis.pttl(_wait_key(account))
         except RedisError as error:
             raise self._blind(error) from error
-        return -(-milliseconds // 1000) if milliseconds > 0 else 0
+        if milliseconds <= 0:
+            return 0
+        PASSWORDS.labels("throttled").inc()
+        return -(-milliseconds // 1000)
 
     def failed(self, account: str) -> int:
         """Count a failure; returns the seconds that it costs, 0 while failures are free.
@@ -54,6 +61,7 @@ class Throttle:
         Raises:
             Unavailable: It could not be counted.
         """
+        PASSWORDS.labels("wrong").inc()
         keys = [_failures_key(account), _wait_key(account)]
         values = [REMEMBERED_SECONDS, self._free_failures, LONGEST_WAIT_SECONDS]
         try:
@@ -67,6 +75,7 @@ class Throttle:
         Raises:
             Unavailable: They could not be forgotten.
         """
+        PASSWORDS.labels("right").inc()
         try:
             self._redis.delete(_failures_key(account), _wait_key(account))
         except RedisError as error:

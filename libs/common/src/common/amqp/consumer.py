@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Receiving in batches: take what is there, let the caller finish it, then acknowledge."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from pika.frame import Method
 from pika.spec import Basic
 
 from common.amqp.connection import BROKER_ERRORS, BrokerUnavailable, connect
-from common.amqp.topology import DEAD_EXCHANGE
+from common.amqp.topology import DEAD_EXCHANGE, KINDS
 from common.clock import rfc3339, utcnow
 
 ATTEMPT_HEADER = "x-souk-attempt"
@@ -48,6 +49,7 @@ class Consumer:
     ) -> None:
         self._exchange = exchange
         self._arrived: list[Delivery] = []
+        self._in_hand: Counter[str] = Counter()
         self._lost_queue: str | None = None
         self._connection: BlockingConnection = connect(url, name)
         try:
@@ -68,6 +70,7 @@ class Consumer:
             properties: BasicProperties,
             body: bytes,
         ) -> None:
+            self._in_hand[queue] += 1
             self._arrived.append(
                 Delivery(
                     queue=queue,
@@ -104,6 +107,7 @@ class Consumer:
         try:
             for delivery in deliveries:
                 self._channel.basic_ack(delivery.tag)
+                self._in_hand[delivery.queue] -= 1
         except BROKER_ERRORS as error:
             raise BrokerUnavailable(str(error)) from error
 
@@ -133,6 +137,22 @@ class Consumer:
         except BROKER_ERRORS as error:
             raise BrokerUnavailable(str(error)) from error
         self.acknowledge([delivery])
+
+    def backlog(self, queue: str) -> dict[str, int]:
+        """How many messages of *queue* wait, those in our hands with them, and are in its others.
+
+        Raises:
+            BrokerUnavailable: The connection broke, or one of the queues is gone.
+        """
+        try:
+            found = {
+                kind: self._channel.queue_declare(f"{queue}{suffix}", passive=True)
+                for kind, suffix in KINDS.items()
+            }
+        except BROKER_ERRORS as error:
+            raise BrokerUnavailable(str(error) or type(error).__name__) from error
+        counts = {kind: int(answer.method.message_count) for kind, answer in found.items()}
+        return counts | {"waiting": counts["waiting"] + self._in_hand[queue]}
 
     def pause(self, seconds: float) -> None:
         """Let time pass while heartbeats go on; arriving messages are kept for the next receive."""

@@ -27,6 +27,10 @@ PRECONDITION_FAILED = 406
 STREAM_BYTES = 2 * 1024**3
 
 
+KINDS = {"waiting": "", "retrying": ".retry", "dead": ".dead"}
+"""The queues that one subscription has, by what a message in them does."""
+
+
 class TopologyConflict(Exception):
     """A queue or an exchange exists with other arguments. Nothing was changed."""
 
