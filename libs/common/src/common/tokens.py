@@ -71,8 +71,15 @@ class KeySet:
             Unavailable: Nobody has told us any keys yet.
         """
         now = time.monotonic()
-        if kid not in self._keys or now - self._fetched_at > KEYS_FRESH_SECONDS:
-            self._refresh(now)
+        if kid not in self._keys:
+            with self._lock:
+                self._refresh(now)
+        elif now - self._fetched_at > KEYS_FRESH_SECONDS and self._lock.acquire(blocking=False):
+            # One looks whether the key is still good; the others have it and need not wait.
+            try:
+                self._refresh(now)
+            finally:
+                self._lock.release()
         if not self._keys:
             raise Unavailable("The keys that tokens are checked with are not available yet.")
         if kid not in self._keys:
@@ -80,27 +87,30 @@ class KeySet:
         return self._keys[kid]
 
     def _refresh(self, now: float) -> None:
-        with self._lock:
-            # A flood of tokens with invented key ids must not become a flood of fetches.
-            if self._keys and now - self._asked_at < KEYS_ASK_AGAIN_SECONDS:
-                return
-            self._asked_at = now
-            try:
-                keys = PyJWKSet.from_dict(self._fetch()).keys
-            except (Unavailable, jwt.PyJWTError):
-                return
-            self._keys = {str(key.key_id): key for key in keys}
-            self._fetched_at = now
+        # A flood of tokens with invented key ids must not become a flood of fetches.
+        if self._keys and now - self._asked_at < KEYS_ASK_AGAIN_SECONDS:
+            return
+        self._asked_at = now
+        try:
+            keys = PyJWKSet.from_dict(self._fetch()).keys
+        except (Unavailable, jwt.PyJWTError):
+            return
+        self._keys = {str(key.key_id): key for key in keys}
+        self._fetched_at = now
 
 
 class Verifier:
-    """Checks users' access tokens. A token's signature is checked once and then remembered."""
+    """Checks users' access tokens.
+
+    A token's signature is checked once and then remembered for as long as its key is good: the key
+    may turn out to be in wrong hands.
+    """
 
     def __init__(self, keys: KeySet, *, issuer: str, audience: str) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._seen: OrderedDict[bytes, Identity] = OrderedDict()
+        self._seen: OrderedDict[bytes, tuple[Identity, str]] = OrderedDict()
         self._lock = threading.Lock()
 
     def verify(self, token: str) -> Identity:
@@ -120,11 +130,13 @@ class Verifier:
                 self._seen[digest] = known
                 while len(self._seen) > REMEMBERED_TOKENS:
                     self._seen.popitem(last=False)
-        if known.expires_at <= time.time():
+        identity, kid = known
+        if identity.expires_at <= time.time():
             raise TokenExpired
-        return known
+        self._keys.key(kid)
+        return identity
 
-    def _check(self, token: str) -> Identity:
+    def _check(self, token: str) -> tuple[Identity, str]:
         if not FORM.fullmatch(token):
             raise TokenInvalid
         try:
@@ -132,15 +144,16 @@ class Verifier:
             # The algorithm is ours to name; a token that names another is not one of ours.
             if header.get("alg") != ALGORITHM or "crit" in header:
                 raise TokenInvalid
+            kid = str(header.get("kid"))
             claims = jwt.decode(
                 token,
-                self._keys.key(str(header.get("kid"))),
+                self._keys.key(kid),
                 algorithms=[ALGORITHM],
                 issuer=self._issuer,
                 audience=self._audience,
                 options={"require": REQUIRED, "strict_aud": True},
             )
-            return _identity(claims)
+            return _identity(claims), kid
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
         except (jwt.PyJWTError, ValueError, KeyError, TypeError) as error:

@@ -5,7 +5,9 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jwt
 import pytest
@@ -404,6 +406,41 @@ def test_a_key_that_auth_has_dropped_is_good_no_longer(clock):
 
     with pytest.raises(TokenInvalid):
         keys.key(FACTORY.kid)
+
+
+def test_a_token_is_remembered_no_longer_than_its_key_is_good(clock):
+    auth = Auth()
+    verifier = Verifier(KeySet(auth.fetch), issuer="souk", audience="souk")
+    token = FACTORY.token()
+    assert verifier.verify(token).user_id == 1
+    auth.document = {"keys": [auth.document["keys"][0] | {"kid": "next"}]}
+    assert verifier.verify(token).user_id == 1, "for a minute nobody asks"
+
+    clock.now += tokens.KEYS_FRESH_SECONDS + 1
+
+    with pytest.raises(TokenInvalid):
+        verifier.verify(token)
+
+
+def test_who_has_a_key_does_not_wait_while_another_looks_for_news_of_it(clock):
+    auth, asked, answered = Auth(), threading.Event(), threading.Event()
+
+    def fetch():
+        if auth.asked:
+            asked.set()
+            assert answered.wait(10)
+        return auth.fetch()
+
+    keys = KeySet(fetch)
+    keys.key(FACTORY.kid)
+    clock.now += tokens.KEYS_FRESH_SECONDS + 1
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(keys.key, FACTORY.kid)
+        assert asked.wait(10)
+        assert keys.key(FACTORY.kid).key_id == FACTORY.kid
+        assert not looking.done()
+        answered.set()
+    assert auth.asked == 2
 
 
 def test_one_service_knows_another():

@@ -22,13 +22,15 @@ cli = service_roles("auth", Config, main)
     "With OPEN_STORE, make the store's seller too."
 )
 def create_admin() -> None:
-    from auth.app import accounts_of  # noqa: PLC0415 - workers need neither HTTP nor hashing
+    # Workers need neither HTTP nor hashing.
+    from auth.app import access_tokens, accounts_of, keyring_of  # noqa: PLC0415
 
     config = AdminConfig.load()
     configure_logs("auth", config.log_level)
     redis = connect_redis(config.redis_url.get_secret_value())
     database = Database.from_settings(config)
-    accounts = accounts_of(config, database, redis)
+    tokens = access_tokens(config, keyring_of(config, database))
+    accounts = accounts_of(config, database, redis, tokens)
     try:
         user = accounts.ensure_admin(
             username=config.admin_username,

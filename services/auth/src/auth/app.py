@@ -8,7 +8,8 @@ from auth import queries
 from auth.accounts import Accounts
 from auth.config import Config
 from auth.epochs import EpochCopies
-from auth.keys import AccessTokens
+from auth.keyring import Keyring
+from auth.keys import AccessTokens, EnvironmentKeys
 from auth.passwords import Hashing
 from auth.routes import (
     internal,
@@ -20,11 +21,13 @@ from auth.routes import (
     s4_mithril,
     v1,
 )
+from auth.sealing import Seal
 from auth.steady import SteadyTokens
 from auth.throttle import Throttle
 from common.access import Epochs, Guard, connect_redis
 from common.app import create_service
 from common.db import Database
+from common.health import Check
 from common.tokens import KeySet, ServiceTokens, Verifier
 
 ROOMS = (
@@ -37,7 +40,8 @@ def create_app(config: Config | None = None, *, database: Database | None = None
     config = config or Config.load()
     database = database or Database.for_requests(config)
     redis = connect_redis(config.redis_url.get_secret_value())
-    tokens = access_tokens(config)
+    keyring = keyring_of(config, database)
+    tokens = access_tokens(config, keyring)
     app = create_service(
         "auth",
         config,
@@ -45,16 +49,17 @@ def create_app(config: Config | None = None, *, database: Database | None = None
         database=database,
         guard=own_guard(config, database, redis, tokens),
     )
-    app.extensions["accounts"] = accounts_of(config, database, redis)
+    app.extensions["accounts"] = accounts_of(config, database, redis, tokens)
     app.extensions["access_tokens"] = tokens
+    app.extensions["checks"].append(Check(name="signing_key", ask=keyring.signing))
     return app
 
 
-def accounts_of(config: Config, database: Database, redis: Redis) -> Accounts:
+def accounts_of(config: Config, database: Database, redis: Redis, tokens: AccessTokens) -> Accounts:
     return Accounts(
         config,
         database=database,
-        tokens=access_tokens(config),
+        tokens=tokens,
         steady=SteadyTokens(
             config.secret_key.get_secret_value(),
             issuer=config.token_issuer,
@@ -66,10 +71,17 @@ def accounts_of(config: Config, database: Database, redis: Redis) -> Accounts:
     )
 
 
-def access_tokens(config: Config) -> AccessTokens:
+def keyring_of(config: Config, database: Database) -> Keyring:
+    return Keyring(
+        EnvironmentKeys(config.jwt_private_key.get_secret_value(), config.jwt_previous_public_keys),
+        Seal(config.secret_key.get_secret_value()),
+        database,
+    )
+
+
+def access_tokens(config: Config, keyring: Keyring) -> AccessTokens:
     return AccessTokens(
-        config.jwt_private_key.get_secret_value(),
-        previous_public_keys=config.jwt_previous_public_keys,
+        keyring,
         issuer=config.token_issuer,
         audience=config.token_audience,
         seconds=config.access_token_seconds,

@@ -2,6 +2,7 @@
 """The ways auth says no."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from common.problems import NotFound, Problem, Unauthenticated, Unprocessable
@@ -100,3 +101,30 @@ class RefreshReused(Unauthenticated):
         super().__init__()
         self.user_id = user_id
         self.family_id = family_id
+
+
+class KeyPending(Problem):
+    """A second rotation would leave the first one's key without a single token."""
+
+    status = 409
+
+    def __init__(self, kid: str, signs_from: datetime) -> None:
+        super().__init__(
+            f"The last rotation is not over: its key {kid} signs from {signs_from:%H:%M:%S} UTC on."
+        )
+
+
+class KeyUnknown(NotFound):
+    detail = "No such key is in use; what JWT_PREVIOUS_PUBLIC_KEYS names ends with that setting."
+
+
+class KeysSealedOtherwise(Problem):
+    """Who rotates has another secret than the services, which could not read the new key."""
+
+    status = 409
+
+    def __init__(self, kid: str) -> None:
+        super().__init__(
+            f"The key {kid} was stored under another SECRET_KEY than this one: use auth's. "
+            "If that one is lost, retire the key."
+        )

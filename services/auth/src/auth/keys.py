@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The key that signs access tokens, and the key set with which everybody else checks them."""
+"""Keys: how they are read and shown, and the access tokens that they sign."""
 
 import base64
 import re
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import jwt
@@ -80,40 +82,87 @@ def _base64url(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
 
-class AccessTokens:
-    """Issues access tokens, and says with which keys they are checked.
+@dataclass(frozen=True)
+class Signer:
+    """A private key under its name in the key set."""
+
+    kid: str
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+
+    @classmethod
+    def of(cls, key: ec.EllipticCurvePrivateKey) -> "Signer":
+        return cls(public_jwk(key.public_key())["kid"], key)
+
+    @classmethod
+    def new(cls) -> "Signer":
+        return cls.of(ec.generate_private_key(ec.SECP256R1()))
+
+
+class Keys(Protocol):
+    """Which key signs now, and which ones tokens are checked with."""
+
+    def signing(self) -> Signer: ...
+
+    def public(self) -> Sequence[dict[str, str]]: ...
+
+
+class EnvironmentKeys:
+    """The keys that the settings name. They sign until the first rotation.
 
     Args:
         private_key: PEM of the key that signs.
         previous_public_keys: PEMs of keys that signed before it.
+    """
+
+    def __init__(self, private_key: str, previous_public_keys: str = "") -> None:
+        self._signer = Signer.of(read_private_key(private_key))
+        keys = [self._signer.key.public_key(), *read_public_keys(previous_public_keys)]
+        self._public = [public_jwk(key) for key in keys]
+
+    def signing(self) -> Signer:
+        return self._signer
+
+    def public(self) -> list[dict[str, str]]:
+        return self._public
+
+
+class AccessTokens:
+    """Issues access tokens, and says with which keys they are checked.
+
+    Args:
         seconds: How long a token is good.
         guest_seconds: How long a guest's is: nobody can log in to get the next one.
     """
 
     def __init__(
         self,
-        private_key: str,
+        keys: Keys,
         *,
-        previous_public_keys: str = "",
         issuer: str,
         audience: str,
         seconds: int,
         guest_seconds: int = 24 * 3600,
     ) -> None:
-        self._key = read_private_key(private_key)
+        self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self.seconds = seconds
         self._guest_seconds = guest_seconds
-        keys = [self._key.public_key(), *read_public_keys(previous_public_keys)]
-        self._public = [public_jwk(key) for key in keys]
 
     def key_set(self) -> dict[str, Any]:
-        """The key set document: the signing key first, then those before it."""
-        return {"keys": self._public}
+        """The key set document.
+
+        Raises:
+            Unavailable: Nobody knows yet which keys there are.
+        """
+        return {"keys": list(self._keys.public())}
 
     def issue(self, user: User) -> str:
-        """A token that says who *user* is now."""
+        """A token that says who *user* is now.
+
+        Raises:
+            Unavailable: No key can sign.
+        """
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -130,5 +179,5 @@ class AccessTokens:
         }
         if user.guest:
             claims["guest"] = True
-        headers = {"kid": self._public[0]["kid"]}
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers=headers)
+        signer = self._keys.signing()
+        return jwt.encode(claims, signer.key, algorithm=ALGORITHM, headers={"kid": signer.kid})

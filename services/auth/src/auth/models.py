@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import BINARY, BigInteger, CheckConstraint, ForeignKey, Index
+from sqlalchemy import BINARY, VARBINARY, BigInteger, CheckConstraint, ForeignKey, Index
 from sqlalchemy.dialects.mysql import VARCHAR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -125,6 +125,32 @@ class RefreshToken(Base):
     )
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
     used_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class SigningKey(Base):
+    """A key for access tokens, from the first rotation on; before it there is no row.
+
+    Attributes:
+        number: Counts the keys; of two rotations at once only one can have the next.
+        kid: Its name in the key set and in the tokens.
+        private_key: Encrypted; None for the environment's key, and when it signs no more.
+        published_at: Since when it is in the key set.
+        signs_from: Later than that, so that everybody who checks tokens knows it by then.
+        retires_at: When the last token that it signed is over. None while no other is to follow.
+    """
+
+    __tablename__ = "signing_keys"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kid: Mapped[str] = mapped_column(exact(64), unique=True)
+    public_key: Mapped[str] = mapped_column(exact(255))
+    private_key: Mapped[bytes | None] = mapped_column(VARBINARY(255))
+    published_at: Mapped[datetime] = mapped_column(Moment)
+    signs_from: Mapped[datetime] = mapped_column(Moment)
+    retires_at: Mapped[datetime | None] = mapped_column(Moment)
+
+    def is_retired(self, now: datetime) -> bool:
+        return self.retires_at is not None and self.retires_at <= now
 
 
 declare_outbox(Base.metadata)

@@ -8,7 +8,7 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from auth.errors import UserNotFound
-from auth.models import User
+from auth.models import SigningKey, User
 from auth.names import STORE, name_key
 from common.db import database_clock
 
@@ -16,6 +16,12 @@ from common.db import database_clock
 def clock(session: Session) -> datetime:
     """The database's time, by which everything expires that more than one process looks at."""
     return session.execute(select(database_clock())).scalar_one()
+
+
+def signing_keys(session: Session) -> tuple[datetime, Sequence[SigningKey]]:
+    """The time, and the keys that rotations made, the oldest first."""
+    now = clock(session)
+    return now, session.scalars(select(SigningKey).order_by(SigningKey.number)).all()
 
 
 def user_by_id(session: Session, user_id: int) -> User:

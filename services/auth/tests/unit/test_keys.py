@@ -6,7 +6,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from auth.keys import AccessTokens, public_jwk, read_private_key, read_public_keys
+from auth.keys import AccessTokens, EnvironmentKeys, public_jwk, read_private_key, read_public_keys
 from auth.models import User
 from common.tokens import KeySet, Verifier
 
@@ -32,8 +32,9 @@ def public_pem_of(key):
     )
 
 
-def tokens_of(key, **settings):
-    return AccessTokens(pem_of(key), issuer="souk", audience="souk", seconds=600, **settings)
+def tokens_of(key, previous_public_keys=""):
+    keys = EnvironmentKeys(pem_of(key), previous_public_keys)
+    return AccessTokens(keys, issuer="souk", audience="souk", seconds=600)
 
 
 def verifier_of(tokens):

@@ -7,7 +7,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from auth.keys import AccessTokens
+from auth.keys import AccessTokens, EnvironmentKeys
 from auth.models import User
 from auth.steady import PURPOSE, SteadyTokens
 from common.problems import TokenExpired, TokenInvalid
@@ -25,7 +25,8 @@ def steady():
 
 @pytest.fixture
 def access_tokens(private_key):
-    return AccessTokens(private_key, issuer="souk", audience="souk", seconds=600)
+    keys = EnvironmentKeys(private_key)
+    return AccessTokens(keys, issuer="souk", audience="souk", seconds=600)
 
 
 def forged(steady, *, key=DERIVED, algorithm="HS256", without=None, headers=None, **claims):
