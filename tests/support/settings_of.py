@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a deployment gives a process the settings that its code has: no others, and all it needs."""
+"""Whether a deployment gives a process the settings of its code: no others, and all it needs."""
 
 import runpy
 from collections.abc import Iterable
@@ -19,28 +19,28 @@ def faults(process: str, given: Iterable[str]) -> list[str]:
         process: A service, ``shipper`` or ``gateway``.
         given: Names only; ``X_FILE`` gives ``X``.
     """
-    known, required = _gateway() if process == "gateway" else _settings(process)
     given = set(given)
-    return [f"{process} has no setting {name}" for name in sorted(given - set().union(*known))] + [
-        f"{process} lacks {min(names, key=len)}" for names in required if not given & names
+    settings, required = _gateway() if process == "gateway" else _of(process)
+    known = {name for names in settings.values() for name in names}
+    return [f"{process} has no setting {name}" for name in sorted(given - known)] + [
+        f"{process} lacks {name}" for name in sorted(required) if not given & settings[name]
     ]
 
 
 @cache
-def _settings(process: str) -> tuple[list[set[str]], list[set[str]]]:
-    """The names of each setting, and of each that has no default."""
+def _of(process: str) -> tuple[dict[str, set[str]], set[str]]:
+    """Each setting with every name that it goes by, and which have no default."""
     config: type[Settings] = import_module(f"{process}.config").Config
-    names = {
-        setting: {form for name in _names(field, setting) for form in (name, f"{name}_FILE")}
-        for setting, field in config.model_fields.items()
+    settings = {
+        key.upper(): {form for name in _names(field, key) for form in (name, f"{name}_FILE")}
+        for key, field in config.model_fields.items()
     }
-    needed = [names[key] for key, field in config.model_fields.items() if field.is_required()]
-    return list(names.values()), needed
+    return settings, {key.upper() for key, f in config.model_fields.items() if f.is_required()}
 
 
 @cache
-def _gateway() -> tuple[list[set[str]], list[set[str]]]:
+def _gateway() -> tuple[dict[str, set[str]], set[str]]:
     render = runpy.run_path(str(GATEWAY))
     asked = set(render["PLACEHOLDER"].findall(render["TEMPLATE"].read_text())) - {"USER_LINE"}
     optional = render["DEFAULTS"].keys() | render["LIMITS"].keys() | {"WORKER_USER"}
-    return [{name} for name in asked | optional], [{name} for name in asked - optional]
+    return {name: {name} for name in asked | optional}, asked - optional
