@@ -23,6 +23,7 @@ from common.settings import Settings
 log = get_logger(__name__)
 
 READY_SECONDS = 1.5
+MEASURE_SECONDS = 15.0
 
 CONFLICT_SECONDS = 30.0
 """Only a person can settle a conflict. So long the worker goes on with its other tasks before it

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Analytics' back door: events in, and what is due. It publishes nothing. Wiring only."""
 
+from functools import partial
+
 from analytics import chain, commands
 from analytics.audit import Auditor
 from analytics.config import Config
 from analytics.handlers import BATCH_HANDLERS, HANDLERS
+from analytics.measures import measure
 from analytics.watch import watch
 from common.amqp import Topology
 from common.clock import utcnow
@@ -13,7 +16,7 @@ from common.db import Database
 from common.inbox import forget_handled
 from common.logs import configure_logs
 from common.subscriber import Subscriber
-from common.worker import Periodic, broker_checks, run_worker
+from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 
 PARTITIONS_SECONDS = 60
 FORGET_SECONDS = 60
@@ -42,6 +45,7 @@ def main() -> None:
     def seal() -> None:
         chain.seal_all(database)
 
+    look = partial(measure, database, currency=config.currency)
     auditor = Auditor.connect(config, database)
     subscriber = Subscriber(database, broker, TOPOLOGY, HANDLERS, BATCH_HANDLERS)
     run_worker(
@@ -53,6 +57,7 @@ def main() -> None:
             ),
             "inbox": Periodic(name="inbox", seconds=FORGET_SECONDS, work=forget),
             "sealer": Periodic(name="sealer", seconds=SEAL_SECONDS, work=seal),
+            "measure": Periodic(name="measure", seconds=MEASURE_SECONDS, work=look),
             "audit": Periodic(
                 name="audit", seconds=config.audit_every_seconds, work=lambda: watch(auditor)
             ),

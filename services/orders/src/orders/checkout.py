@@ -26,6 +26,7 @@ from orders.commands.orders import (
 )
 from orders.config import Config
 from orders.errors import BeingPlaced, Refused, ReservationImpossible
+from orders.measures import SETTLED
 from orders.models import Attempt, Order, OrderItem
 
 log = get_logger(__name__)
@@ -161,6 +162,7 @@ class Checkout:
         answer = answers.of_order(order)
         if not self._database.run(confirm_order, attempt=attempt, order=order, answer=answer):
             return self._became(attempt.order_id)
+        SETTLED.labels("confirmed").inc()
         log.info("order_confirmed", order_id=str(order.id), lines=len(order.items))
         return Placement(answer=answer, is_replay=False)
 
@@ -170,6 +172,7 @@ class Checkout:
             refuse_order, attempt=attempt, reason=refusal.code, answer=answer
         ):
             return self._became(attempt.order_id)
+        SETTLED.labels("rejected").inc()
         log.info("order_refused", order_id=str(attempt.order_id), reason=refusal.code)
         return Placement(answer=answer, is_replay=False)
 
@@ -177,6 +180,7 @@ class Checkout:
         # Also where the database broke while we confirmed, and nobody knows whether that was
         # committed: if it was, there is nothing pending to abandon, and the answer is there.
         if self._database.run(abandon_order, attempt=attempt):
+            SETTLED.labels("abandoned").inc()
             log.warning("order_abandoned", order_id=str(attempt.order_id))
             raise error
         return self._became(attempt.order_id)
