@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each program installed alone, from its own lock and our wheels, as its image does it."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UV = Path(sys.executable).with_name("uv")
+SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/pyproject.toml"))
+PROGRAMS = [*SERVICES, "shipper", "soukctl"]
+PACKAGES = [
+    *(ROOT / "libs/common", ROOT / "gateway/shipper", ROOT / "deploy/soukctl"),
+    *(ROOT / "services" / service for service in SERVICES),
+]
+NAME_MIGRATIONS = """\
+import sys
+from common.roles import migrations_of
+print(*sorted(step.name for step in migrations_of(sys.argv[1]).glob("[0-9]*.py")))
+"""
+
+
+def run(*command, cwd):
+    done = subprocess.run(
+        [*map(str, command)], check=False, cwd=cwd, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheels")
+    for package in PACKAGES:
+        run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder, cwd=package)
+    return folder
+
+
+def test_no_wheel_holds_tests(wheels):
+    held = [name for wheel in wheels.iterdir() for name in zipfile.ZipFile(wheel).namelist()]
+    assert any(name.startswith("orders/migrations/") for name in held)
+    assert not [name for name in held if "test" in name]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_runs_from_its_own_lock_alone(program, wheels, tmp_path):
+    python = tmp_path / "bin" / "python"
+    run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path, cwd=ROOT)
+    install = [UV, "pip", "install", "--quiet", "--python", python]
+    run(*install, "--no-deps", "--require-hashes", "-r", f"requirements/{program}.lock", cwd=ROOT)
+    # Without an index, what the lock lacks is found nowhere.
+    ours = f"souk-{program.removeprefix('souk')}"
+    run(*install, "--no-index", "--find-links", wheels, ours, cwd=ROOT)
+    run(python, "-I", "-m", program, "--help", cwd=tmp_path)
+    if program in SERVICES:
+        written = (ROOT / "services" / program / "migrations").glob("[0-9]*.py")
+        found = run(python, "-I", "-c", NAME_MIGRATIONS, program, cwd=tmp_path)
+        assert found.split() == sorted(step.name for step in written)
