@@ -14,14 +14,13 @@ from uuid import uuid4
 
 import pytest
 
-from common.amqp import Topology
+from common.amqp import readers_of
 from common.amqp.connection import connect
-from common.contracts import ProductViewed
 from common.testing import eventually
 from shipper import offsets
 from shipper.tail import bytes_behind
 
-READER = Topology(service="reader", events=(ProductViewed,))
+[READER] = readers_of("gateway")
 
 
 def free_port():
@@ -117,13 +116,12 @@ def test_views_arrive_though_the_shipper_is_killed_again_and_again(shipper, fres
 
 
 def test_views_wait_until_somebody_wants_them(shipper, fresh_queues, arrived):
-    """The broker confirms what it can't route; a view must not be taken for shipped then."""
     fresh_queues(READER)
     with connect_to(shipper) as connection:
         connection.channel().queue_delete(READER.queue_names()[0])
     views = shipper.look(3)
     shipper.start()
-    eventually(lambda: "unavailable" in shipper.ask("/metrics")[1], seconds=20)
+    eventually(lambda: 'reason="no_queue"' in shipper.ask("/metrics")[1], seconds=20)
     assert not shipper.offset.exists()
     READER.declare(shipper.environment["AMQP_URL"])
     eventually(shipper.has_shipped_all, seconds=20)

@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.amqp import Topology
-from common.contracts import SUBSCRIPTIONS
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
 from souk_local.commands import run_service_command
@@ -74,19 +72,7 @@ class Startup:
     def start_services(self) -> None:
         self.supervisor.begin(self.environments.nginx.name, *WEBS)
         self._await(self.environments.rabbitmq)
-        self.declare_queues()
         self.supervisor.begin(*WORKERS)
-
-    def declare_queues(self) -> None:
-        """Make every reader's queues before the first worker publishes.
-
-        Each reader makes its own when it starts, but what was told before that, and went to another
-        reader, would never reach it: the first admin would get no mails.
-        """
-        topologies = [Topology(service=name, events=read) for name, read in SUBSCRIPTIONS.items()]
-        broker = self.environments.rabbitmq
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda one: one.declare(broker.url(one.service)), topologies))
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + STACK_SECONDS

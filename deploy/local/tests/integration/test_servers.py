@@ -11,6 +11,7 @@ import pytest
 import redis
 from pika.adapters.blocking_connection import BlockingChannel
 
+from common.amqp import Publisher, QueuesMissing, readers_of
 from common.testing import eventually
 from souk_local.private_servers import PrivateServers
 from souk_local.processes import ServerProcess
@@ -146,6 +147,21 @@ def test_a_user_may_not_touch_the_queue_of_another(servers):
     ):
         stranger.queue_declare("catalog.mine")
     assert no.value.reply_code == 403
+
+
+def test_a_publisher_sees_others_queues_without_a_right_to_them(servers):
+    """Before it publishes it looks for its readers'; that must not cost it more rights."""
+    readers = [reader for reader in readers_of("orders") if reader.service == "catalog"]
+    publisher = Publisher(servers.rabbitmq.url("orders"), "relay", readers=readers)
+    with pytest.raises(QueuesMissing, match=r"catalog\.order_placed"):
+        publisher.connect()
+
+    readers[0].declare(servers.rabbitmq.url("catalog"))
+
+    with pytest.raises(QueuesMissing):
+        publisher.connect()  # the first look after a wait only ends it
+    publisher.connect()
+    publisher.close()
 
 
 def test_the_administrator_may_declare_streams(servers):

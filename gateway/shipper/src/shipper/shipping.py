@@ -9,7 +9,7 @@ from typing import Protocol
 
 from prometheus_client import Counter, Gauge
 
-from common.amqp import BrokerUnavailable
+from common.amqp import BrokerUnavailable, QueuesMissing
 from common.amqp.publisher import Outgoing
 from common.amqp.topology import EVENTS_EXCHANGE
 from common.contracts import ProductViewed
@@ -22,6 +22,7 @@ from shipper.views import UnreadableLine, message_of, view_of
 log = get_logger(__name__)
 
 IDLE_SECONDS = 0.25
+READER_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 SHOWN_BYTES = 200
@@ -31,7 +32,7 @@ BEHIND = Gauge("souk_view_log_behind_bytes", "How much of the view log is not sh
 
 
 class NotTaken(Exception):
-    """The broker has no queue for views yet, or no room; they stay in the log."""
+    """The broker has no room for views; they stay in the log."""
 
 
 class Broker(Protocol):
@@ -72,6 +73,9 @@ class Shipper:
                 if not self.ship_batch():
                     self._idle()
                 pause = FIRST_PAUSE_SECONDS
+            except QueuesMissing:
+                UNPUBLISHED.labels("no_queue").inc()
+                stop.wait(READER_SECONDS)
             except (BrokerUnavailable, NotTaken) as error:
                 UNPUBLISHED.labels("unavailable").inc()
                 log.warning("shipper_waits", reason=str(error), seconds=pause)
@@ -84,6 +88,7 @@ class Shipper:
         """Ship what is next in the log; how many lines that was.
 
         Raises:
+            QueuesMissing: Nothing was sent: a reader of views has no queue for them.
             BrokerUnavailable, NotTaken: Some or all may not have arrived; the next call sends the
                 same events with the same ids once more.
         """

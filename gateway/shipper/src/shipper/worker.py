@@ -3,7 +3,7 @@
 
 from functools import partial
 
-from common.amqp import Publisher
+from common.amqp import Publisher, readers_of
 from common.amqp.connection import connect
 from common.clock import utcnow
 from common.health import Check
@@ -22,7 +22,8 @@ def main() -> None:
     config = Config.load()
     configure_logs("shipper", config.log_level)
     broker = config.amqp_url.get_secret_value()
-    shipper = Shipper(config.view_log, config.view_offset, Publisher(broker, "view shipper"))
+    publisher = Publisher(broker, "view shipper", readers=readers_of("gateway"))
+    shipper = Shipper(config.view_log, config.view_offset, publisher)
     tasks: dict[str, Task] = {"shipper": shipper.run}
     if config.nginx_pid_file is not None:
         work = partial(keep_short, config)

@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from common import outbox
-from common.amqp import BrokerUnavailable, Publisher
+from common.amqp import BrokerUnavailable, Publisher, QueuesMissing
 from common.amqp.publisher import Outgoing
 from common.amqp.topology import EVENTS_EXCHANGE
 from common.clock import utcnow
@@ -45,6 +45,10 @@ class Relay:
                 self._measure()
                 moved = self._database.run(self._move)
                 self._rest(moved)
+            except QueuesMissing:
+                # The publisher has said whose, once, and looks again with its next word.
+                UNPUBLISHED.labels("no_queue").inc()
+                stop.wait(TROUBLE_SECONDS)
             except (BrokerUnavailable, Unavailable) as error:
                 UNPUBLISHED.labels("unavailable").inc()
                 log.warning("relay_waits", reason=str(error))

@@ -11,8 +11,6 @@ from urllib.request import urlopen
 
 import pytest
 
-from common.amqp import Topology
-from common.contracts import UserRegistered
 from common.testing import eventually
 
 
@@ -52,9 +50,11 @@ def status_of(url):
         return None
 
 
-def test_the_worker_publishes_what_waits_and_ends_when_told(worker, add_user, events, fresh_queues):
+def test_the_worker_publishes_what_waits_and_ends_when_told(
+    worker, add_user, events, fresh_readers
+):
     address, process = worker
-    fresh_queues(Topology(service="notifier", events=(UserRegistered,)))
+    fresh_readers("auth")
     eventually(lambda: status_of(f"{address}/readyz") == 200, seconds=30, what="ready")
 
     add_user("ada")

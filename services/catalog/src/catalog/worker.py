@@ -4,7 +4,7 @@
 from catalog.commands.overdue import ask_about_overdue
 from catalog.config import Config
 from catalog.handlers import HANDLERS
-from common.amqp import Publisher, Topology
+from common.amqp import Publisher, Topology, readers_of
 from common.contracts import SUBSCRIPTIONS
 from common.db import Database
 from common.inbox import forget_handled
@@ -31,7 +31,9 @@ def main() -> None:
     run_worker(
         config,
         {
-            "relay": Relay(database, Publisher(broker, "catalog relay")).run,
+            "relay": Relay(
+                database, Publisher(broker, "catalog relay", readers=readers_of("catalog"))
+            ).run,
             "subscriber": Subscriber(database, broker, topology, HANDLERS).run,
             "overdue": Periodic(name="overdue", seconds=config.overdue_sweep_seconds, work=ask),
             "inbox": Periodic(name="inbox", seconds=3600, work=lambda: forget_handled(database)),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Orders' back door: events out, events in, and what is due. Wiring only."""
 
-from common.amqp import Publisher, Topology
+from common.amqp import Publisher, Topology, readers_of
 from common.contracts import SUBSCRIPTIONS
 from common.db import Database
 from common.idempotency import forget_keys
@@ -26,7 +26,9 @@ def main() -> None:
     run_worker(
         config,
         {
-            "relay": Relay(database, Publisher(broker, "orders relay")).run,
+            "relay": Relay(
+                database, Publisher(broker, "orders relay", readers=readers_of("orders"))
+            ).run,
             "subscriber": Subscriber(database, broker, topology, HANDLERS).run,
             "sweep": Periodic(name="sweep", seconds=config.sweep_seconds, work=checkout.sweep),
             "inbox": Periodic(name="inbox", seconds=3600, work=lambda: forget_handled(database)),

@@ -25,7 +25,6 @@ from common.subscriber import read_message
 from common.testing import eventually
 from orders.models import Customer
 
-READERS = Topology(service="catalog", events=SUBSCRIPTIONS["catalog"])
 OURS = Topology(service="orders", events=SUBSCRIPTIONS["orders"])
 
 
@@ -88,10 +87,10 @@ def kill_with_children(process):
 
 
 def test_an_order_survives_the_death_of_its_process(
-    environment, catalog, token_factory, fresh_queues, amqp_url
+    environment, catalog, token_factory, fresh_queues, fresh_readers, amqp_url
 ):
     """The web process dies between the order and catalog's answer; the worker settles it."""
-    fresh_queues(READERS)
+    fresh_readers("orders")
     fresh_queues(OURS)
     catalog.documents["/.well-known/jwks.json"] = token_factory.key_set()
     catalog.documents["/internal/users/1/epoch"] = {"epoch": 0}
@@ -141,7 +140,7 @@ def test_an_order_survives_the_death_of_its_process(
 def received(amqp_url):
     """The first order that catalog is told of."""
     consumer = Consumer(
-        amqp_url, "test", queues=["catalog.order_placed"], exchange=READERS.exchange
+        amqp_url, "test", queues=["catalog.order_placed"], exchange="catalog.direct"
     )
     try:
         [delivery] = eventually(lambda: consumer.receive(wait=0.5), seconds=60, what="OrderPlaced")

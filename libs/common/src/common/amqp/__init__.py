@@ -5,6 +5,7 @@ from common.amqp.connection import BrokerUnavailable
 from common.amqp.consumer import Consumer, Delivery
 from common.amqp.graveyard import Graveyard
 from common.amqp.publisher import Publisher
+from common.amqp.readers import QueuesMissing, readers_of
 from common.amqp.topology import Topology, TopologyConflict, queue_name
 
 __all__ = [
@@ -13,7 +14,9 @@ __all__ = [
     "Delivery",
     "Graveyard",
     "Publisher",
+    "QueuesMissing",
     "Topology",
     "TopologyConflict",
     "queue_name",
+    "readers_of",
 ]

@@ -15,6 +15,8 @@ from pika.frame import Method
 from pika.spec import Basic
 
 from common.amqp.connection import BROKER_ERRORS, CONNECT_SECONDS, BrokerUnavailable, parameters
+from common.amqp.readers import RollCall, Watch
+from common.amqp.topology import Topology
 from common.events import CONTENT_TYPE
 
 CONFIRM_SECONDS = 10.0
@@ -68,14 +70,21 @@ class Publisher:
     """A connection for publishing; it belongs to the thread that made it.
 
     Args:
+        readers: Who must have their queues before anything is published.
         connect_seconds: How long a broker may take to let us in.
     """
 
     def __init__(
-        self, url: str, name: str, *, connect_seconds: float = 2 * CONNECT_SECONDS
+        self,
+        url: str,
+        name: str,
+        *,
+        readers: Sequence[Topology] = (),
+        connect_seconds: float = 2 * CONNECT_SECONDS,
     ) -> None:
         self._url = url
         self._name = name
+        self._watch = Watch(readers, self._absent)
         self._connect_seconds = connect_seconds
         self._connection: SelectConnection | None = None
         self._channel: Channel | None = None
@@ -93,6 +102,7 @@ class Publisher:
         returns make that a refusal.
 
         Raises:
+            QueuesMissing: A reader's queues are not there; none of the messages went out.
             BrokerUnavailable: The connection broke, or a confirm did not come in *timeout* seconds;
                 any of the messages may or may not have arrived.
         """
@@ -127,6 +137,7 @@ class Publisher:
         """Connect now instead of at the first message.
 
         Raises:
+            QueuesMissing: A reader's queues are not there.
             BrokerUnavailable: No broker.
         """
         self._open_channel()
@@ -146,10 +157,22 @@ class Publisher:
         connection.ioloop.close()
 
     def _open_channel(self) -> Channel:
-        if self._channel is not None and self._failure is None:
-            return self._channel
+        if self._channel is None or self._failure is not None:
+            self._connect()
+        self._watch.look()
+        assert self._channel is not None
+        return self._channel
+
+    def _absent(self, queues: Sequence[str]) -> list[str]:
+        assert self._connection is not None
+        roll_call = RollCall(self._connection, queues, on_end=self._stop)
+        self._run_until(lambda: roll_call.is_over, CONFIRM_SECONDS, "no word about queues in time")
+        return roll_call.missing
+
+    def _connect(self) -> None:
         self.close()
         self._failure = None
+        self._watch.renew()
         wanted = parameters(self._url, self._name)
         wanted.stack_timeout = self._connect_seconds
         try:
@@ -166,8 +189,6 @@ class Publisher:
         # A little longer than pika itself: whatever it gives up, it also closes.
         patience = self._connect_seconds + TIDY_SECONDS
         self._run_until(lambda: self._channel is not None, patience, "no connection")
-        assert self._channel is not None
-        return self._channel
 
     def _on_channel(self, channel: Channel) -> None:
         channel.add_on_close_callback(self._fail)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.engine import make_url
 
-from common.amqp import Topology
+from common.amqp import Topology, readers_of
 from common.amqp.connection import connect
 from common.db import Database
 from common.migrations import migrate_to_head
@@ -124,6 +124,17 @@ def fresh_queues(amqp_url: str) -> Iterator[Callable[[Topology], None]]:
     yield declare
     for topology in declared:
         delete(topology)
+
+
+@pytest.fixture
+def fresh_readers(fresh_queues: Callable[[Topology], None]) -> Callable[[str], None]:
+    """Declares the queues of all who read a publisher's events: it publishes nothing before."""
+
+    def declare(publisher: str) -> None:
+        for reader in readers_of(publisher):
+            fresh_queues(reader)
+
+    return declare
 
 
 @pytest.fixture(scope="session")
