@@ -21,6 +21,8 @@ def settings_of(stack: Environments) -> dict[str, str]:
         "DEMO_PASSWORD": stack.keyring.demo_password,
         "AMQP_URL": stack.rabbitmq.url(OPERATOR),
         "REDIS_URL": stack.redis.url,
+        "AUTH_SECRET_KEY": stack.keyring.signing["auth"],
+        "JWT_PRIVATE_KEY": stack.keyring.jwt_private_key,
         "MAIL_BACKEND": "file",
         "MAIL_DIR": str(stack.directory / "mail"),
         "RUN_DIRECTORY": str(stack.directory),

@@ -14,6 +14,7 @@ from soukctl.audit import audit
 from soukctl.config import Config, SettingsMissing
 from soukctl.db import db
 from soukctl.demo import DemoRefused
+from soukctl.keys import keys
 from soukctl.seed import seed
 from soukctl.shop import Refused
 
@@ -81,7 +82,7 @@ def main(context: click.Context, *, env_file: Path | None) -> None:
         raise click.UsageError(str(wrong.code), context) from wrong
 
 
-for command in (audit, db, seed):
+for command in (audit, db, keys, seed):
     main.add_command(command)
 
 

@@ -21,6 +21,8 @@ class Config(Settings):
         admin_email: Of an admin that is to be made.
         demo_password: Of the customer that ``seed`` makes.
         amqp_url: With a user who may configure everything: ``doctor`` compares all queues.
+        auth_secret_key: Auth's ``SECRET_KEY``, under which signing keys are stored.
+        jwt_private_key: Auth's; both for ``keys`` only.
         mail_backend: As notifier has it; without it nobody looks after the mails.
         run_directory: Where a local stack keeps its data; its disk is looked after.
     """
@@ -37,6 +39,8 @@ class Config(Settings):
     analytics_database_url: SecretStr | None = None
     amqp_url: SecretStr | None = None
     redis_url: SecretStr | None = None
+    auth_secret_key: SecretStr | None = None
+    jwt_private_key: SecretStr | None = None
     mail_backend: str | None = None
     mail_dir: Path | None = None
     run_directory: Path | None = None

@@ -115,7 +115,7 @@ class KeyPending(Problem):
 
 
 class KeyUnknown(NotFound):
-    detail = "No such key is in use; what JWT_PREVIOUS_PUBLIC_KEYS names ends with that setting."
+    detail = "No key of this number is in use; what JWT_PREVIOUS_PUBLIC_KEYS names ends with it."
 
 
 class KeysSealedOtherwise(Problem):

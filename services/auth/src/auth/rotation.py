@@ -51,13 +51,15 @@ class Rotation:
             token_seconds=self._token_seconds,
         )
 
-    def retire(self, kid: str) -> SigningKey:
+    def retire(self, number: int) -> SigningKey:
         """End a key and all tokens that it signed now; returns the key that signs then.
 
         Raises:
             KeyUnknown: There is no such key, or not any more.
         """
-        return self._database.run(retire_key, kid=kid, first=self._first, successor=self._made())
+        return self._database.run(
+            retire_key, number=number, first=self._first, successor=self._made()
+        )
 
     def _made(self) -> NewKey:
         signer = Signer.new()

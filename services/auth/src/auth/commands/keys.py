@@ -47,17 +47,18 @@ def rotate_keys(
     return _add(session, keys, successor, now, signs_from=now + lead)
 
 
-def retire_key(session: Session, *, kid: str, first: NewKey, successor: NewKey) -> SigningKey:
+def retire_key(session: Session, *, number: int, first: NewKey, successor: NewKey) -> SigningKey:
     """End a key now, and with it every token that it signed; returns the key that signs then.
 
     Args:
+        number: 1 is the environment's key.
         successor: Signs at once where no other key can, so that there always is one.
 
     Raises:
-        KeyUnknown: No rotation knows it, or it is retired already.
+        KeyUnknown: There is none of this number, or not any more.
     """
     now, keys = _locked(session, first)
-    retiring = next((key for key in keys if key.kid == kid and not key.is_retired(now)), None)
+    retiring = next((key for key in keys if key.number == number and not key.is_retired(now)), None)
     if retiring is None:
         raise KeyUnknown
     signing, pending = _signing(keys, now), _pending(keys, now)
