@@ -20,6 +20,7 @@ from common.clock import utcnow
 from common.db import Identifier, Moment, exact, folded, new_metadata
 from common.identifiers import uuid7
 from common.outbox import declare_outbox
+from common.replica import declare_heartbeats
 
 Role = Literal["admin", "user", "analyst"]
 ADMIN: Role = "admin"
@@ -154,3 +155,4 @@ class SigningKey(Base):
 
 
 declare_outbox(Base.metadata)
+declare_heartbeats(Base.metadata)
