@@ -57,6 +57,12 @@ def _listed() -> Select[Product]:
     )
 
 
+def known_skus(session: Session, skus: Sequence[str]) -> set[str]:
+    """Those of *skus* that some product has."""
+    found = session.scalars(select(Product.sku).where(Product.sku.in_(skus)))
+    return {sku for sku in found if sku is not None}
+
+
 def product_by_ref(session: Session, ref: str) -> Product:
     """The product that a path names: digits are its id, else its public id, else its sku.
 

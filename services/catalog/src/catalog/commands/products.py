@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from catalog import events
-from catalog.commands.stock import change_stock, put_on_shelf
+from catalog.commands.stock import FIRST_STOCK, change_stock, put_on_shelf
 from catalog.errors import SkuTaken, StaleProduct
 from catalog.locks import lock_product
 from catalog.models import Price, Product, Stock, new_public_id, plain
@@ -45,22 +45,8 @@ def create_product(
         Appends ``ProductCreated``, and ``StockChanged`` where there are units.
     """
     _refuse_taken_sku(session, new.sku)
-    now = utcnow()
     product = Product(
-        public_id=new_public_id(),
-        sku=new.sku,
-        name=new.name,
-        description=new.description,
-        mark=new.mark,
-        price_minor=new.price,
-        currency=currency,
-        low_stock_at=new.low_stock_at,
-        seller_id=seller_id,
-        seller_name=seller_name,
-        version=1,
-        is_listed=True,
-        created_at=now,
-        updated_at=now,
+        **product_row(new, seller_id=seller_id, seller_name=seller_name, currency=currency)
     )
     session.add(product)
     session.flush()
@@ -69,7 +55,7 @@ def create_product(
     session.flush()
     outbox.append(session, events.created(product), version=product.version)
     if new.quantity:
-        put_on_shelf(session, product.stock, delta=new.quantity, reason="initial stock")
+        put_on_shelf(session, product.stock, delta=new.quantity, reason=FIRST_STOCK)
     return product
 
 
@@ -187,12 +173,38 @@ def _apply(session: Session, product: Product, different: dict[str, Change]) -> 
 
 
 def _record_price(session: Session, product: Product) -> None:
-    session.add(
-        Price(
-            product_id=product.id,
-            price_minor=product.price_minor,
-            currency=product.currency,
-            actor=current_trace().actor,
-            at=product.updated_at,
-        )
-    )
+    session.add(Price(**price_row(product)))
+
+
+def product_row(
+    new: NewProduct, *, seller_id: int, seller_name: str, currency: str
+) -> dict[str, Any]:
+    """The row of a product that is new on sale."""
+    now = utcnow()
+    return {
+        "public_id": new_public_id(),
+        "sku": new.sku,
+        "name": new.name,
+        "description": new.description,
+        "mark": new.mark,
+        "price_minor": new.price,
+        "currency": currency,
+        "low_stock_at": new.low_stock_at,
+        "seller_id": seller_id,
+        "seller_name": seller_name,
+        "version": 1,
+        "is_listed": True,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def price_row(product: Product) -> dict[str, Any]:
+    """The line in the history that says what *product* costs from now on."""
+    return {
+        "product_id": product.id,
+        "price_minor": product.price_minor,
+        "currency": product.currency,
+        "actor": current_trace().actor,
+        "at": product.updated_at,
+    }

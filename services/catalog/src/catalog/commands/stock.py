@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units come onto the shelf and leave it; every change of ``on_hand`` goes through here."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,9 +14,13 @@ from catalog.models import LedgerEntry, Product, Stock
 from common import outbox
 from common.clock import utcnow
 from common.context import current_trace
+from common.events import Envelope
 from common.problems import Forbidden
 from common.schemas import MOST_UNITS
 from common.tokens import Identity
+
+FIRST_STOCK = "initial stock"
+"""The reason of a product's first units: notifier knows it, and tells of them with the product."""
 
 
 def change_stock(
@@ -68,22 +73,30 @@ def put_on_shelf(
 
     The caller holds the lock. ``reserved`` is the caller's to change, before this.
     """
+    told, row = shelved(stock, delta=delta, reason=reason, order_id=order_id)
+    outbox.append_all(session, [told])
+    session.add(LedgerEntry(**row))
+
+
+def shelved(
+    stock: Stock, *, delta: int, reason: str, order_id: UUID | None = None
+) -> tuple[Envelope, dict[str, Any]]:
+    """Change ``on_hand`` by *delta*; the event to tell and the row for the ledger, both a must."""
     stock.correct(stock.on_hand + delta)
-    told = outbox.append(
-        session, events.stock_changed(stock, delta=delta, reason=reason), version=stock.version
+    told = Envelope.seal(
+        events.stock_changed(stock, delta=delta, reason=reason), aggregate_version=stock.version
     )
-    session.add(
-        LedgerEntry(
-            product_id=stock.product_id,
-            delta=delta,
-            on_hand=stock.on_hand,
-            reason=reason,
-            actor=current_trace().actor,
-            order_id=order_id,
-            event_id=told.id,
-            at=utcnow(),
-        )
-    )
+    row = {
+        "product_id": stock.product_id,
+        "delta": delta,
+        "on_hand": stock.on_hand,
+        "reason": reason,
+        "actor": current_trace().actor,
+        "order_id": order_id,
+        "event_id": told.id,
+        "at": utcnow(),
+    }
+    return told, row
 
 
 def warn_if_low(
