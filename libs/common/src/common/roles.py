@@ -2,6 +2,8 @@
 """One program per service, several roles: ``python -m catalog web``, ``worker``, ``migrate``."""
 
 import os
+import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -27,7 +29,7 @@ def service_roles(
     def web() -> None:
         config = settings.load()
         # Metrics of several gunicorn processes meet in files of a private directory.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix=f"souk-{service}-")
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_directory(service)
         os.execv(  # noqa: S606 - gunicorn takes this process's place and its signals
             sys.executable,
             [
@@ -51,6 +53,26 @@ def service_roles(
         migrate_to_head(config.database_url.get_secret_value(), migrations_of(service))
 
     return group
+
+
+def _metrics_directory(service: str) -> str:
+    """A new directory that bears this process's number; those of killed processes are deleted."""
+    name = re.compile(rf"souk-{service}-([0-9]+)-\w+")
+    for path in Path(tempfile.gettempdir()).iterdir():
+        if (found := name.fullmatch(path.name)) and not _is_somebody_elses(int(found[1])):
+            shutil.rmtree(path, ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"souk-{service}-{os.getpid()}-")
+
+
+def _is_somebody_elses(process: int) -> bool:
+    """Whether another process has this number; in a container the killed one had ours."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
 
 
 def migrations_of(service: str) -> Path:

@@ -178,12 +178,23 @@ def test_the_web_role_answers_and_leaves_nothing_behind(environment, tmp_path):
         output, _ = migrating.communicate(timeout=60)
         assert migrating.returncode == 0, output
     port = environment["HTTP_PORT"]
+    with process("-c", "") as killed:
+        killed.communicate(timeout=30)
+    of_killed = tmp_path / f"souk-catalog-{killed.pid}-a1b2c3d4"
+    others = {
+        tmp_path / f"souk-catalog-{os.getpid()}-a1b2c3d4",
+        tmp_path / f"souk-orders-{killed.pid}-a1b2c3d4",
+    }
+    for directory in (of_killed, *others):
+        directory.mkdir()
+        (directory / "counter_1.db").touch()
 
     with process("-m", "catalog", "web", **environment, TMPDIR=str(tmp_path)) as started:
         alive = eventually(lambda: fetch(port, "/healthz"), seconds=60)
         ready = fetch(port, "/readyz")
         listed = fetch(port, "/v1/products")
         metrics = fetch(port, "/metrics")
+        left = set(tmp_path.iterdir())
         started.send_signal(signal.SIGTERM)
         output, _ = started.communicate(timeout=30)
 
@@ -195,4 +206,7 @@ def test_the_web_role_answers_and_leaves_nothing_behind(environment, tmp_path):
     logged = [orjson.loads(line) for line in output.splitlines() if line.startswith("{")]
     (request,) = [line for line in logged if line.get("path") == "/v1/products"]
     assert (request["service"], request["status"]) == ("catalog", 200)
-    assert list(tmp_path.iterdir()) == [], "the metrics' files stayed behind"
+    assert b"\nsouk_pool_limit_connections 8.0\n" in metrics[1]
+    assert b'pid="' not in metrics[1], "a gauge is told for each process"
+    assert of_killed not in left, "a killed process's files stayed behind"
+    assert set(tmp_path.iterdir()) == others, "the metrics' files stayed behind"
