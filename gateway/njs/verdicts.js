@@ -11,8 +11,9 @@ const COORDINATE_BYTES = 32;
 // A P-256 public key as SubjectPublicKeyInfo is this and the two coordinates.
 const KEY_PREFIX = '3059301306072a8648ce3d020106082a8648ce3d03010703420004';
 const LONGEST_VERDICT_SECONDS = 30;
-// As long as a slow write may take, and the second for which a page is cached.
-const WRITER_SECONDS = 12;
+// As long as a slow write may take, the second for which a page is cached, and what a replica of the
+// database may be behind.
+const WRITER_SECONDS = 16;
 
 /** Answers 204 with who it is, or 401 with why not; 200 where nobody is refused for a bad token. */
 async function answer(r) {

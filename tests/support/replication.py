@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import NullPool, create_engine, text
 
 from common.testing import eventually
@@ -69,6 +70,13 @@ class Replication:
         with engine.connect() as connection:
             result = connection.execute(text(statement))
             return [tuple(row) for row in result] if result.returns_rows else []
+
+
+@pytest.fixture(scope="session")
+def replication(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replication]:
+    """Two real servers, started when the first test asks for them."""
+    with replicated(tmp_path_factory.mktemp("replication")) as pair:
+        yield pair
 
 
 @contextmanager

@@ -67,6 +67,7 @@ class Replica(Database):
         )
         self._primary = primary
         self._most_lag = most_lag
+        self._was_near = False
         self._near_until = 0.0
         self._next_look_at = 0.0
         self._looks = threading.Lock()
@@ -103,7 +104,7 @@ class Replica(Database):
             # Any error of a database: the replica may lack a column that a migration has just made.
             except (Unavailable, DBAPIError) as error:
                 self._near_until = 0.0
-                log.warning("replica_left", reason=type(error).__name__)
+                log.warning("replica_failed", reason=type(error).__name__)
             else:
                 REPLICA_READS.labels("replica").inc()
                 return answer
@@ -124,10 +125,12 @@ class Replica(Database):
         try:
             now = self._primary.run(_beat)
             beat = super().read(_last_beat)
-        except (Unavailable, DBAPIError) as error:
-            log.warning("replica_unknown", reason=type(error).__name__)
+        except (Unavailable, DBAPIError):
             beat = None
         near_for = self._most_lag - (now - beat).total_seconds() if beat else 0.0
+        if self._was_near != (near_for > 0):
+            self._was_near = near_for > 0
+            log.warning("replica_near" if self._was_near else "replica_far")
         self._near_until = began + near_for
         self._next_look_at = time.monotonic() + LOOK_SECONDS
 
