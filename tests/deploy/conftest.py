@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from support import manifests
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory):
+    """A copy of the manifests, with secrets for the demonstration."""
+    if reason := manifests.why_not():
+        pytest.skip(f"{reason}, so no manifest can be rendered")
+    return manifests.copied(tmp_path_factory.mktemp("k8s") / "manifests")
+
+
+@pytest.fixture(scope="session")
+def demo(place):
+    return manifests.rendered(place / "overlays" / "demo")
+
+
+@pytest.fixture(scope="session")
+def production(place):
+    return manifests.rendered(place / "overlays" / "production")
+
+
+@pytest.fixture(scope="session")
+def clusters(place, tmp_path_factory):
+    """Production with RabbitMQ and MySQL by their operators."""
+    copy = manifests.copied(tmp_path_factory.mktemp("clusters") / "manifests")
+    manifests.with_clusters(copy / "overlays" / "production")
+    return manifests.rendered(copy / "overlays" / "production")
+
+
+@pytest.fixture(params=["demo", "production", "clusters"])
+def overlay(request):
+    return request.getfixturevalue(request.param)
