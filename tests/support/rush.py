@@ -12,6 +12,8 @@ from threading import Barrier, Event, Thread
 from typing import Self
 from urllib.parse import urlsplit
 
+from support.shop import Person
+
 MOST_TRIES = 20
 
 
@@ -24,42 +26,45 @@ class Attempt:
     order_id: str | None
 
 
-def rush(url: str, tokens: Sequence[str], product_id: int, attempts: int) -> list[Attempt]:
-    """Order one unit *attempts* times, by as many clients at once as there are tokens."""
-    start = Barrier(len(tokens))
-    share = attempts // len(tokens)
+def rush(buyers: Sequence[Person], product_id: int, attempts: int) -> list[Attempt]:
+    """Order one unit *attempts* times, by all *buyers* at once."""
+    start = Barrier(len(buyers))
+    share = attempts // len(buyers)
 
-    def buy(token: str) -> list[Attempt]:
-        address = urlsplit(url)
+    def buy(buyer: Person) -> list[Attempt]:
+        address = urlsplit(buyer.url)
         connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
         start.wait()
         try:
-            return [_order(connection, token, product_id) for _ in range(share)]
+            return [_order(connection, buyer, product_id) for _ in range(share)]
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(len(tokens)) as pool:
-        return [attempt for done in pool.map(buy, tokens) for attempt in done]
+    with ThreadPoolExecutor(len(buyers)) as pool:
+        return [attempt for done in pool.map(buy, buyers) for attempt in done]
 
 
 def outcomes(attempts: Sequence[Attempt]) -> Counter[tuple[int, str]]:
     return Counter((attempt.status, attempt.code) for attempt in attempts)
 
 
-def _order(connection: http.client.HTTPConnection, token: str, product_id: int) -> Attempt:
+def _order(connection: http.client.HTTPConnection, buyer: Person, product_id: int) -> Attempt:
     body = json.dumps({"items": [{"product": product_id, "quantity": 1}]})
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "Content-Type": "application/json",
-        "Idempotency-Key": secrets.token_hex(12),
-    }
+    key = secrets.token_hex(12)
     for _ in range(MOST_TRIES):
+        headers = {
+            "Authorization": f"Bearer {buyer.token}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": key,
+        }
         connection.request("POST", "/v1/orders", body, headers)
         response = connection.getresponse()
         answer = json.loads(response.read())
-        # No order was made, says a 503: a client asks again, with the same key.
-        if response.status != 503:
+        if response.status == 401:
+            buyer.refresh()  # on a slow machine the sale is longer than a token's life
+        elif response.status != 503:
             break
+        # No order was made, say both: a client asks again, with the same key.
     return Attempt(response.status, answer.get("code", ""), answer.get("id"))
 
 

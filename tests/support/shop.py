@@ -63,6 +63,15 @@ class Person:
     def delete(self, path: str) -> requests.Response:
         return self.call("DELETE", path)
 
+    def refresh(self) -> None:
+        """Go on with a new token."""
+        answer = self.post("/v1/auth/refresh", {"refresh_token": self.refresh_token})
+        assert answer.status_code == 200, answer.text
+        self.token, self.refresh_token = (
+            answer.json()["access_token"],
+            answer.json()["refresh_token"],
+        )
+
     def order(self, body: Any = None, key: str | None = None) -> requests.Response:
         return self.post("/v1/orders", body or {}, Idempotency_Key=key or secrets.token_hex(8))
 
