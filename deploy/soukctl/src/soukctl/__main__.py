@@ -15,6 +15,8 @@ from soukctl.config import Config, SettingsMissing
 from soukctl.db import db
 from soukctl.demo import DemoRefused
 from soukctl.keys import keys
+from soukctl.orders import orders
+from soukctl.products import products
 from soukctl.seed import seed
 from soukctl.shop import Refused
 
@@ -82,7 +84,7 @@ def main(context: click.Context, *, env_file: Path | None) -> None:
         raise click.UsageError(str(wrong.code), context) from wrong
 
 
-for command in (audit, db, keys, seed):
+for command in (audit, db, keys, orders, products, seed):
     main.add_command(command)
 
 
