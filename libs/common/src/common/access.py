@@ -214,7 +214,7 @@ def _choose_reads(actor: str | None) -> None:
 
 
 def _writers() -> RecentWriters | None:
-    found: RecentWriters | None = current_app.extensions["recent_writers"]
+    found: RecentWriters | None = current_app.extensions.get("recent_writers")
     return found
 
 
