@@ -5,11 +5,11 @@ PYTHON := .venv/bin/python
 STACK := $(PYTHON) -P -m souk_local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down purge status logs audit drill test lint fmt types lock openapi chaos
+.PHONY: help setup up down purge status logs audit drill test lint fmt types lock openapi chaos k8s-secrets
 
 help: ## Show the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ The stack on this machine
 up: setup ## Start everything, with an admin and demo data; safe to repeat
@@ -32,6 +32,10 @@ audit: setup ## Prove that the running shop has lost, doubled and oversold nothi
 
 drill: setup ## A flash sale to watch, with kills in between and a proof; BUYERS=200 UNITS=100
 	@$(STACK) drill
+
+##@ On a cluster
+k8s-secrets: setup ## The secrets of deploy/k8s/overlays/demo, made once
+	@$(PYTHON) -P -m souk_local.kubernetes deploy/k8s/overlays/demo/secrets
 
 ##@ Development
 setup: ## Make .venv from the hashed locks; done by the others when needed
