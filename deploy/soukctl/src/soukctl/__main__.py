@@ -12,8 +12,12 @@ from common.migrations import MigrationBusy
 from common.problems import Problem
 from soukctl.audit import audit
 from soukctl.config import Config, SettingsMissing
+from soukctl.create_admin import create_admin
 from soukctl.db import db
+from soukctl.dead_letters import dead_letters
 from soukctl.demo import DemoRefused
+from soukctl.doctor import doctor
+from soukctl.events import events
 from soukctl.keys import keys
 from soukctl.orders import orders
 from soukctl.products import products
@@ -84,7 +88,9 @@ def main(context: click.Context, *, env_file: Path | None) -> None:
         raise click.UsageError(str(wrong.code), context) from wrong
 
 
-for command in (audit, db, keys, orders, products, seed):
+for command in (
+    *(audit, create_admin, db, dead_letters, doctor, events, keys, orders, products, seed),
+):
     main.add_command(command)
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from analytics.errors import ProductNotFound
-from analytics.models import Product, ProductMinute, View
+from analytics.models import LoggedEvent, LogHead, Product, ProductMinute, View
 from analytics.windows import Window
 from common.db import Moment
 
@@ -195,3 +195,14 @@ def view_partitions(session: Session) -> list[str]:
         )
     )
     return list(names)
+
+
+def end_of_log(session: Session) -> int:
+    """Where the chain of the event log ends; 0 while nothing is sealed."""
+    return session.scalar(select(LogHead.position)) or 0
+
+
+def sealed_events(session: Session, *, after: int, limit: int) -> list[LoggedEvent]:
+    """Events of the log behind a place in its chain, which has no gaps: a follower misses none."""
+    query = select(LoggedEvent).where(LoggedEvent.position > after)
+    return list(session.scalars(query.order_by(LoggedEvent.position).limit(limit)))

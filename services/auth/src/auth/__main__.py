@@ -22,17 +22,19 @@ cli = service_roles("auth", Config, main)
     "With OPEN_STORE, make the store's seller too."
 )
 def create_admin() -> None:
-    # Workers need neither HTTP nor hashing.
-    from auth.app import access_tokens, accounts_of, keyring_of  # noqa: PLC0415
+    # Workers need no hashing.
+    from auth.accounts import ensure_admin  # noqa: PLC0415
+    from auth.epochs import EpochCopies  # noqa: PLC0415
+    from auth.passwords import Hashing  # noqa: PLC0415
 
     config = AdminConfig.load()
     configure_logs("auth", config.log_level)
-    redis = connect_redis(config.redis_url.get_secret_value())
     database = Database.from_settings(config)
-    tokens = access_tokens(config, keyring_of(config, database))
-    accounts = accounts_of(config, database, redis, tokens)
     try:
-        user = accounts.ensure_admin(
+        user = ensure_admin(
+            database,
+            Hashing(at_once=1, wait_seconds=config.hashing_wait_seconds),
+            EpochCopies(connect_redis(config.redis_url.get_secret_value())),
             username=config.admin_username,
             email=config.admin_email,
             password=config.admin_password,

@@ -255,22 +255,6 @@ class Accounts:
         """
         self._killing_tokens(users.delete_user, user_id=user_id)
 
-    def ensure_admin(self, *, username: str, email: str, password: SecretStr) -> User:
-        """Make sure that somebody is an admin; who has an account keeps password and address.
-
-        Raises:
-            EmailTaken: The account would be new, and somebody else has the address.
-        """
-        user = self._database.read(queries.user_by_name, username)
-        if user is None:
-            return self._database.run(
-                users.ensure_admin,
-                username=username,
-                email=email,
-                password_hash=self._hashing.hash(password),
-            )
-        return user if user.is_admin else self.change_user(user.id, {"role": "admin"})
-
     def epoch(self, user_id: int) -> int | None:
         """The epoch that a user's tokens must have, None for nobody's; copied for who asks next."""
         epoch = self._database.read(queries.epoch_of_user, user_id)
@@ -294,10 +278,7 @@ class Accounts:
     def _killing_tokens(
         self, command: Callable[..., User], *, user_id: int, **arguments: object
     ) -> User:
-        mark = self._copies.mark(user_id)
-        user = self._database.run(command, user_id=user_id, **arguments)
-        self._copies.settle(user_id, mark, user.token_epoch)
-        return user
+        return _killing(self._database, self._copies, command, user_id=user_id, **arguments)
 
     def _punish(self, reuse: RefreshReused) -> None:
         user_id, family_id = reuse.user_id, reuse.family_id
@@ -318,6 +299,49 @@ class Accounts:
             refresh_token=refresh_token,
             expires_in=self._tokens.seconds,
         )
+
+
+def ensure_admin(
+    database: Database,
+    hashing: Hashing,
+    copies: EpochCopies,
+    *,
+    username: str,
+    email: str,
+    password: SecretStr,
+) -> User:
+    """Make sure that somebody is an admin; who has an account keeps password and address.
+
+    Raises:
+        EmailTaken: The account would be new, and somebody else has the address.
+    """
+    user = database.read(queries.user_by_name, username)
+    if user is None:
+        return database.run(
+            users.ensure_admin,
+            username=username,
+            email=email,
+            password_hash=hashing.hash(password),
+        )
+    if user.is_admin:
+        return user
+    role: Changes = {"role": "admin"}
+    return _killing(database, copies, users.change_user, user_id=user.id, changes=role)
+
+
+def _killing(
+    database: Database,
+    copies: EpochCopies,
+    command: Callable[..., User],
+    *,
+    user_id: int,
+    **arguments: object,
+) -> User:
+    """Run a command that kills a user's tokens, with the copies marked before and settled after."""
+    mark = copies.mark(user_id)
+    user = database.run(command, user_id=user_id, **arguments)
+    copies.settle(user_id, mark, user.token_epoch)
+    return user
 
 
 def _account(user_id: int) -> str:
