@@ -22,6 +22,8 @@ FILES = {
     "nginx": ("nginx",),
     "libnginx-mod-http-js": ("/usr/lib/nginx/modules/ngx_http_js_module.so",),
 }
+TOOLS = {"prometheus": ("promtool",)}
+"""What no stack needs, and some tests do."""
 
 
 class PackagesMissing(Exception):
@@ -44,7 +46,8 @@ def ensure_installed(packages: Iterable[str] = FILES) -> list[str]:
     Raises:
         PackagesMissing: without the right to install, or when the installation failed.
     """
-    wanted = missing({package: FILES[package] for package in packages})
+    known = {**FILES, **TOOLS}
+    wanted = missing({package: known[package] for package in packages})
     if wanted:
         _install(wanted)
     return wanted
