@@ -126,6 +126,28 @@ def test_running_shipper_waits_for_the_broker_and_then_ships_all(log, offset, br
     assert not thread.is_alive()
 
 
+def test_a_shipper_that_is_told_to_stop_ships_what_is_there(log, offset, broker):
+    views = look(log, 2500)
+    told = threading.Event()
+    told.set()
+
+    Shipper(log, offset, broker).run(told)
+
+    assert broker.taken == views
+
+
+def test_a_shipper_that_is_told_to_stop_does_not_wait_for_the_broker(log, offset, broker):
+    look(log, 5)
+    broker.away = True
+    told = threading.Event()
+    told.set()
+
+    Shipper(log, offset, broker).run(told)
+
+    assert broker.tries == 1
+    assert broker.taken == []
+
+
 def test_offset_file_is_whole_at_every_moment(offset, monkeypatch):
     offsets.keep(offset, kept := Position(beginning=b'{"id":"1', offset=10))
 

@@ -66,7 +66,9 @@ class Shipper:
         self._position = offsets.load(offset_file)
 
     def run(self, stop: Signal) -> None:
-        """Ship until *stop*. While the broker is away, views wait in the log."""
+        """Ship until *stop*, and then what is there. While the broker is away, views wait."""
+        # Asked for at each look, for it must be right while nothing moves.
+        BEHIND.set_function(lambda: bytes_behind(self._view_log, self._position))
         pause = FIRST_PAUSE_SECONDS
         while not stop.is_set():
             try:
@@ -82,6 +84,7 @@ class Shipper:
                 self._broker.close()
                 stop.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        self._ship_the_rest()
         self._broker.close()
 
     def ship_batch(self) -> int:
@@ -109,8 +112,15 @@ class Shipper:
             raise NotTaken(f"{len(refused)} of {len(messages)} views were not taken")
         PUBLISHED.labels(ProductViewed.type()).inc(len(messages))
 
+    def _ship_the_rest(self) -> None:
+        # In Kubernetes the log goes with its pod, and nginx has written its last line by now.
+        try:
+            while self.ship_batch():
+                pass
+        except (BrokerUnavailable, NotTaken) as error:
+            log.warning("views_left", reason=str(error))
+
     def _idle(self) -> None:
-        BEHIND.set(bytes_behind(self._view_log, self._position))
         self._broker.connect()
         self._broker.wait(IDLE_SECONDS)
 
