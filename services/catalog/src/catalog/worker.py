@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Catalog's back door: events out, events in, and what is due. Wiring only."""
 
+from functools import partial
+
 from catalog.commands.overdue import ask_about_overdue
 from catalog.config import Config
 from catalog.handlers import HANDLERS
+from catalog.measures import measure
 from common.amqp import Publisher, Topology, readers_of
 from common.contracts import SUBSCRIPTIONS
 from common.db import Database
@@ -11,7 +14,7 @@ from common.inbox import forget_handled
 from common.logs import configure_logs
 from common.relay import Relay
 from common.subscriber import Subscriber
-from common.worker import Periodic, broker_checks, run_worker
+from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 
 
 def main() -> None:
@@ -28,6 +31,7 @@ def main() -> None:
             repeat_seconds=config.overdue_repeat_seconds,
         )
 
+    look = partial(measure, database, overdue_seconds=config.reservation_overdue_seconds)
     run_worker(
         config,
         {
@@ -36,6 +40,7 @@ def main() -> None:
             ).run,
             "subscriber": Subscriber(database, broker, topology, HANDLERS).run,
             "overdue": Periodic(name="overdue", seconds=config.overdue_sweep_seconds, work=ask),
+            "measure": Periodic(name="measure", seconds=MEASURE_SECONDS, work=look),
             "inbox": Periodic(name="inbox", seconds=3600, work=lambda: forget_handled(database)),
         },
         broker_checks(database, broker),

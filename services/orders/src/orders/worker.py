@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Orders' back door: events out, events in, and what is due. Wiring only."""
 
+from functools import partial
+
 from common.amqp import Publisher, Topology, readers_of
 from common.contracts import SUBSCRIPTIONS
 from common.db import Database
@@ -9,11 +11,12 @@ from common.inbox import forget_handled
 from common.logs import configure_logs
 from common.relay import Relay
 from common.subscriber import Subscriber
-from common.worker import Periodic, broker_checks, run_worker
+from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 from orders.catalog import Catalog
 from orders.checkout import Checkout
 from orders.config import Config
 from orders.handlers import HANDLERS
+from orders.measures import measure
 
 
 def main() -> None:
@@ -31,6 +34,9 @@ def main() -> None:
             ).run,
             "subscriber": Subscriber(database, broker, topology, HANDLERS).run,
             "sweep": Periodic(name="sweep", seconds=config.sweep_seconds, work=checkout.sweep),
+            "measure": Periodic(
+                name="measure", seconds=MEASURE_SECONDS, work=partial(measure, database)
+            ),
             "inbox": Periodic(name="inbox", seconds=3600, work=lambda: forget_handled(database)),
             "keys": Periodic(
                 name="keys",
