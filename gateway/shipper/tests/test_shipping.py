@@ -5,6 +5,7 @@ import threading
 from uuid import uuid4
 
 import pytest
+from prometheus_client import REGISTRY
 
 from common.amqp import BrokerUnavailable
 from common.testing import eventually
@@ -117,10 +118,12 @@ def test_running_shipper_waits_for_the_broker_and_then_ships_all(log, offset, br
     views = look(log, 5)
     eventually(lambda: broker.tries >= 2)
     assert broker.taken == []
+    assert REGISTRY.get_sample_value("souk_view_log_behind_bytes") == log.stat().st_size
     broker.away = False
     eventually(lambda: broker.taken == views)
     views += look(log, 2)
     eventually(lambda: broker.taken == views)
+    eventually(lambda: REGISTRY.get_sample_value("souk_view_log_behind_bytes") == 0)
     stop.set()
     thread.join(5)
     assert not thread.is_alive()
