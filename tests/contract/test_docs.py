@@ -17,6 +17,7 @@ from common.amqp.topology import DEAD_EXCHANGE, EVENTS_EXCHANGE, queue_name
 from common.contracts import EVENTS, SUBSCRIPTIONS
 from common.inbox import declare_inbox
 from common.outbox import declare_outbox
+from common.repairs import declare_repairs
 from common.replica import declare_heartbeats
 from common.settings import ServiceSettings, Settings
 from souk_local.ports import Ports, variable
@@ -127,6 +128,7 @@ def shared_metadata():
     shared = MetaData()
     declare_outbox(shared)
     declare_inbox(shared)
+    declare_repairs(shared)
     declare_heartbeats(shared)
     return shared
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Analytics on a real database, and events as other services would tell them."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from analytics.app import create_app
+from analytics.audit import Auditor
 from analytics.config import Config
 from analytics.handlers import BATCH_HANDLERS, HANDLERS
 from analytics.models import PLACED, ProductMinute, Sale, View
@@ -23,10 +26,17 @@ from common.contracts import (
     ProductCreated,
     ProductDeleted,
     ProductViewed,
+    StockChanged,
 )
 from common.db import Database
 from common.events import Envelope, Event
 from common.testing.tokens import TokenFactory
+
+# The tests of several services run in one process and are no packages; what they share among
+# themselves is found beside them.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from audit_stubs import Catalog, Orders
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ADA, GRACE = 1, 7
@@ -235,3 +245,41 @@ def recounted(database: Database) -> Callable[[], Recount]:
         }
 
     return lambda: database.read(read)
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    return Catalog()
+
+
+@pytest.fixture
+def orders() -> Orders:
+    return Orders()
+
+
+@pytest.fixture
+def auditor(database: Database, catalog: Catalog, orders: Orders) -> Auditor:
+    return Auditor(database, catalog, orders, pause=lambda: None)
+
+
+@pytest.fixture
+def shop(
+    catalog: Catalog, orders: Orders, hear: Callable[..., None], teller: Teller
+) -> dict[str, str]:
+    """Two orders on which everybody agrees: one that stands and one that was cancelled."""
+    placed, cancelled = str(uuid4()), str(uuid4())
+    for order_id, status in [(placed, "confirmed"), (cancelled, "cancelled")]:
+        items = [[LAMP, 2, 500]]
+        wanted = [[LAMP, 2]]
+        orders.items.append(
+            {"order_id": order_id, "status": status, "wanted": wanted, "items": items}
+        )
+        held = {"confirmed": "sold", "cancelled": "cancelled"}[status]
+        catalog.items.append({"order_id": order_id, "status": held, "lines": wanted})
+        hear(teller.placed(order_id, (LAMP, 2, 500)))
+    hear(teller.cancelled(cancelled, (LAMP, 2, 500)))
+    event_id = uuid4()
+    restocked = StockChanged(product_id=LAMP, delta=9, reason="x", on_hand=9, available=9)
+    hear(teller.told(restocked, event_id=event_id))
+    catalog.ledger.append({"id": 1, "product_id": LAMP, "event_id": str(event_id)})
+    return {"confirmed": placed, "cancelled": cancelled}

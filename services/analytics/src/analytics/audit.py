@@ -204,12 +204,12 @@ class Auditor:
         return [Check.model_validate(one) for one in _said(answer.status, answer.json())["checks"]]
 
     def _units_of_orders(self) -> Iterator[Violation]:
-        for number, order, reservation in self._side_by_side():
+        for number, order, reservation in self.side_by_side():
             fault = _misfit(order, reservation)
             if fault:
                 yield Violation(subject=f"order/{number}", detail=fault)
 
-    def _side_by_side(self) -> Iterator[tuple[str, Item | None, Item | None]]:
+    def side_by_side(self) -> Iterator[tuple[str, Item | None, Item | None]]:
         """Orders beside their reservations. Both come in the order of their ids."""
         orders = _pages(self._orders, "orders", "order_id")
         reservations = _pages(self._catalog, "reservations", "order_id")
@@ -225,6 +225,11 @@ class Auditor:
             yield number, ours, theirs
             order = next(orders, None) if ours is not None else order
             reservation = next(reservations, None) if theirs is not None else reservation
+
+    def unheard(self, subject: str) -> list[str]:
+        """What may be told of an order that stands or stood, and is not in the log."""
+        told = self._database.read(_told_of, subjects=[subject]).get(subject, {})
+        return [kind.type() for kind in (OrderPlaced, OrderCancelled) if kind.type() not in told]
 
     def _untold_orders(self) -> Iterator[Violation]:
         for orders in _batches(_pages(self._orders, "orders", "order_id")):

@@ -106,7 +106,7 @@ def record_views(session: Session, *, views: Iterable[NewView]) -> int:
     counts: defaultdict[tuple[datetime, int], Count] = defaultdict(Count)
     for view in new:
         counts[minute_of(view.at), view.product_id].views += 1
-    _add(session, counts)
+    add_counts(session, counts)
     return len(new)
 
 
@@ -138,7 +138,7 @@ def record_order(
     after = _counted(sales)
     if after != before:
         _take_back(session, before)
-        _add(session, after)
+        add_counts(session, after)
 
 
 def learn_product(
@@ -213,7 +213,8 @@ def _counted(sales: Iterable[Sale]) -> Counts:
     return counts
 
 
-def _add(session: Session, counts: Counts) -> None:
+def add_counts(session: Session, counts: Counts) -> None:
+    """Add to minutes, which are made where they are not there; all are locked after it."""
     if not counts:
         return
     # In the order of the key, so that two workers wait for each other in one direction only.

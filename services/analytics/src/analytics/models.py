@@ -11,6 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from common.db import Identifier, Moment, exact, new_metadata
 from common.inbox import declare_inbox
+from common.repairs import declare_repairs
 from common.replica import declare_heartbeats
 
 PLACED = "placed"
@@ -22,6 +23,7 @@ class Base(DeclarativeBase):
 
 
 declare_inbox(Base.metadata)
+declare_repairs(Base.metadata)
 declare_heartbeats(Base.metadata)
 
 

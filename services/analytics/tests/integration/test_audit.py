@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the audit makes of three services' words; catalog and orders are stubs that only list."""
+"""What the audit makes of three services' words; catalog and orders are stubs."""
 
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -9,86 +9,10 @@ from sqlalchemy import text
 
 from analytics.audit import INVARIANTS, LOOKS, Auditor
 from common.audit import examine
-from common.contracts import StockChanged
 from common.problems import Unavailable
 
 LAMP = 42
 LATER = datetime(2026, 11, 20, 12, 5, tzinfo=UTC)
-
-
-class Said:
-    status = 200
-
-    def __init__(self, document):
-        self._document = document
-
-    def json(self):
-        return self._document
-
-
-class Service:
-    """Another service's side of the audit: its own checks, and one list."""
-
-    def __init__(self, key, *items):
-        self.key, self.items, self.violations = key, list(items), []
-
-    def get(self, path):
-        if path == "/internal/audit":
-            return Said({"checks": [{"name": "their.own", "violations": self.violations}]})
-        after = path.partition("&after=")[2]
-        items = sorted(self.items, key=lambda one: one[self.key])
-        behind = [one for one in items if not after or str(one[self.key]) > after]
-        return Said({"items": [] if "ledger" in path and self.key != "id" else behind[:1000]})
-
-
-class Catalog(Service):
-    """Reservations and ledger entries."""
-
-    def __init__(self):
-        super().__init__("order_id")
-        self.ledger = []
-
-    def get(self, path):
-        if "/ledger" in path:
-            return Said({"items": self.ledger})
-        return super().get(path)
-
-
-@pytest.fixture
-def catalog():
-    return Catalog()
-
-
-@pytest.fixture
-def orders():
-    return Service("order_id")
-
-
-@pytest.fixture
-def auditor(database, catalog, orders):
-    return Auditor(database, catalog, orders, pause=lambda: None)
-
-
-@pytest.fixture
-def shop(database, catalog, orders, hear, teller):
-    """Two orders on which everybody agrees: one that stands and one that was cancelled."""
-
-    placed, cancelled = str(uuid4()), str(uuid4())
-    for order_id, status in [(placed, "confirmed"), (cancelled, "cancelled")]:
-        items = [[LAMP, 2, 500]]
-        wanted = [[LAMP, 2]]
-        orders.items.append(
-            {"order_id": order_id, "status": status, "wanted": wanted, "items": items}
-        )
-        held = {"confirmed": "sold", "cancelled": "cancelled"}[status]
-        catalog.items.append({"order_id": order_id, "status": held, "lines": wanted})
-        hear(teller.placed(order_id, (LAMP, 2, 500)))
-    hear(teller.cancelled(cancelled, (LAMP, 2, 500)))
-    event_id = uuid4()
-    restocked = StockChanged(product_id=LAMP, delta=9, reason="x", on_hand=9, available=9)
-    hear(teller.told(restocked, event_id=event_id))
-    catalog.ledger.append({"id": 1, "product_id": LAMP, "event_id": str(event_id)})
-    return {"confirmed": placed, "cancelled": cancelled}
 
 
 def broken_rules(auditor):

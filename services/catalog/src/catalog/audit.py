@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from catalog.models import LedgerEntry, Reservation, Stock
 from common.audit import Invariant, Violation, broken
+from common.clock import rfc3339
 
 LINES = """JSON_TABLE(reservations.wish, '$.lines[*]' COLUMNS (
     product_id BIGINT PATH '$[0]', units BIGINT PATH '$[1]')) AS line"""
@@ -126,6 +127,7 @@ def list_reservations(
         {
             "order_id": str(one.order_id),
             "status": one.status,
+            "reserved_at": rfc3339(one.reserved_at),
             "lines": orjson.loads(one.wish)["lines"] if one.wish else [],
         }
         for one in session.scalars(query)

@@ -16,6 +16,7 @@ from catalog.errors import BelowReserved
 from common.db import Identifier, Moment, exact, folded, new_metadata
 from common.inbox import declare_inbox
 from common.outbox import declare_outbox
+from common.repairs import declare_repairs
 from common.replica import declare_heartbeats
 
 PUBLIC_ID_LENGTH = 12
@@ -31,6 +32,7 @@ class Base(DeclarativeBase):
 
 declare_outbox(Base.metadata)
 declare_inbox(Base.metadata)
+declare_repairs(Base.metadata)
 declare_heartbeats(Base.metadata)
 
 

@@ -10,8 +10,14 @@ def outcome_of(order: Order) -> OrderPlaced | OrderCancelled | OrderRejected:
     if order.status == "rejected":
         return OrderRejected(order_id=str(order.id), reason=order.reason or "")
     assert order.status in {"confirmed", "cancelled"}
+    return told_of(order, OrderPlaced if order.status == "confirmed" else OrderCancelled)
+
+
+def told_of(
+    order: Order, kind: type[OrderPlaced] | type[OrderCancelled]
+) -> OrderPlaced | OrderCancelled:
+    """The event of this *kind* about an order that stands or stood, with its items loaded."""
     assert order.total_minor is not None
-    kind = OrderPlaced if order.status == "confirmed" else OrderCancelled
     return kind(
         order_id=str(order.id),
         customer_id=order.customer_id,

@@ -16,6 +16,7 @@ from common.db import Identifier, Moment, exact, folded, new_metadata
 from common.idempotency import InProgress, Key, declare_idempotency
 from common.inbox import declare_inbox
 from common.outbox import declare_outbox
+from common.repairs import declare_repairs
 from common.replica import declare_heartbeats
 from orders.errors import NotCancellable
 
@@ -34,6 +35,7 @@ class Base(DeclarativeBase):
 declare_outbox(Base.metadata)
 declare_inbox(Base.metadata)
 declare_idempotency(Base.metadata)
+declare_repairs(Base.metadata)
 declare_heartbeats(Base.metadata)
 
 

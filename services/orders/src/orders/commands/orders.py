@@ -179,7 +179,7 @@ def cancel_order(session: Session, *, order_id: UUID, customer_id: int | None) -
     Effects:
         Locks the order. Appends ``OrderCancelled``, once: its units go back to the shelf.
     """
-    order = _lock(session, order_id)
+    order = lock_order(session, order_id)
     if order is None or customer_id not in {None, order.customer_id}:
         raise OrderNotFound
     if order.cancel():
@@ -198,7 +198,7 @@ def tell_outcome(session: Session, *, order_id: UUID) -> None:
     Effects:
         Locks the order. Appends its last event again, with a new id.
     """
-    order = _lock(session, order_id)
+    order = lock_order(session, order_id)
     if order is None:
         session.add(_tombstone(order_id))
         _tell_rejected(session, order_id, UNKNOWN)
@@ -206,7 +206,8 @@ def tell_outcome(session: Session, *, order_id: UUID) -> None:
         outbox.append(session, events.outcome_of(order), version=order.version)
 
 
-def _lock(session: Session, order_id: UUID) -> Order | None:
+def lock_order(session: Session, order_id: UUID) -> Order | None:
+    """The order with its items, locked and read anew."""
     query = select(Order).where(Order.id == order_id).with_for_update()
     fresh = query.options(selectinload(Order.items)).execution_options(populate_existing=True)
     return session.scalars(fresh).one_or_none()

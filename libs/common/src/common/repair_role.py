@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m catalog repair``: the audit's findings put right, for people and for programs."""
+
+import getpass
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+
+import click
+import orjson
+
+from common.context import Trace, traced
+from common.db import Database
+from common.logs import configure_logs
+from common.problems import Unavailable
+from common.repairs import Outcome
+from common.settings import ServiceSettings
+
+Repairs = Callable[..., list[Outcome]]
+"""``repair(config, database, apply=False)`` looks at everything, and repairs what it may."""
+NOTHING = "Nothing is broken."
+NO_ANSWER = 2
+
+
+def add_repair(
+    service: str, group: click.Group, settings: type[ServiceSettings], repairs: Repairs
+) -> None:
+    """Give a service's program its command ``repair``."""
+
+    @group.command(
+        help="Repair what the audit finds broken and other records prove; else only say what. "
+        "Ends with 0 when nothing is left, 1 when something is, 2 when that can't be known now."
+    )
+    @click.option("--apply", is_flag=True, help="Do it, and write it down.")
+    @click.option("--json", "as_json", is_flag=True, help="Say it to a program.")
+    @click.option("--by", default=getpass.getuser, help="Who does it; you, unless said.")
+    def repair(*, apply: bool, as_json: bool, by: str) -> None:
+        # What is said goes to standard output, so the logs must not.
+        with redirect_stdout(sys.stderr):
+            outcomes = _work(service, settings.load(), repairs, apply=apply, by=by)
+        click.echo(_document(outcomes) if as_json else _table(outcomes))
+        sys.exit(any(outcome.state != "repaired" for outcome in outcomes))
+
+
+def _work(
+    service: str, config: ServiceSettings, repairs: Repairs, *, apply: bool, by: str
+) -> list[Outcome]:
+    configure_logs(service, config.log_level)
+    database = Database.from_settings(config)
+    try:
+        with traced(Trace(actor=f"operator/{by}")):
+            return repairs(config, database, apply=apply)
+    except Unavailable as error:
+        click.echo(f"{service} repair: {error.detail}", err=True)
+        sys.exit(NO_ANSWER)
+    finally:
+        database.dispose()
+
+
+def _document(outcomes: Sequence[Outcome]) -> bytes:
+    return orjson.dumps([outcome.model_dump() for outcome in outcomes])
+
+
+def _table(outcomes: Sequence[Outcome]) -> str:
+    if not outcomes:
+        return NOTHING
+    columns: list[Callable[[Outcome], str]] = [
+        lambda one: one.state,
+        lambda one: one.rule,
+        lambda one: one.subject,
+        lambda one: f"{one.was} -> {one.became}" if one.became else f"{one.detail}: {one.advice}",
+    ]
+    rows = [[column(outcome) for column in columns] for outcome in outcomes]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
