@@ -5,11 +5,12 @@ PYTHON := .venv/bin/python
 STACK := $(PYTHON) -P -m souk_local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down purge status logs audit drill test lint fmt types lock openapi chaos k8s-secrets
+.PHONY: help setup up down purge status logs audit drill test lint fmt types lock openapi chaos k8s-secrets \
+  compose compose-down compose-purge test-compose
 
 help: ## Show the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ The stack on this machine
 up: setup ## Start everything, with an admin and demo data; safe to repeat
@@ -36,6 +37,19 @@ drill: setup ## A flash sale to watch, with kills in between and a proof; BUYERS
 ##@ On a cluster
 k8s-secrets: setup ## The secrets of deploy/k8s/overlays/demo, made once
 	@$(PYTHON) -P -m souk_local.kubernetes deploy/k8s/overlays/demo/secrets
+
+##@ The stack in containers
+compose: setup ## Build and start everything with Docker Compose, with an admin and demo data
+	@$(PYTHON) -P -m souk_local.compose up
+
+compose-down: setup ## Stop and remove the containers; the data stays
+	@$(PYTHON) -P -m souk_local.compose down
+
+compose-purge: setup ## Stop and remove the containers and their data
+	@$(PYTHON) -P -m souk_local.compose down --with-data
+
+test-compose: setup ## The shop from outside, tested on a stack of containers of its own
+	@SOUK_TEST_STACK=compose $(PYTHON) -m pytest tests/e2e -m "not inside" $(ARGS)
 
 ##@ Development
 setup: ## Make .venv from the hashed locks; done by the others when needed

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``deploy/.env``: every secret of the containers, made once, and whatever else is set there."""
+
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from souk_local.keyring import Keyring
+from souk_local.servers.server import write_private
+
+HEAD = """\
+# Made by `make compose` for deploy/compose.yaml. What is here stays; what is missing is added.
+"""
+SINGLE = {
+    "database_root": "MYSQL_ROOT_PASSWORD",
+    "broker_operator": "OPERATOR_BROKER_PASSWORD",
+    "redis": "REDIS_PASSWORD",
+    "service_token": "SERVICE_TOKEN_KEY",
+    "view_log": "VIEW_LOG_KEY",
+    "jwt_private_key": "JWT_PRIVATE_KEY",
+    "admin_password": "ADMIN_PASSWORD",
+    "demo_password": "DEMO_PASSWORD",
+}
+PER_OWNER = {
+    "database": "{}_DATABASE_PASSWORD",
+    "broker": "{}_BROKER_PASSWORD",
+    "signing": "{}_SECRET_KEY",
+}
+
+
+def keyring_of(path: Path) -> Keyring:
+    """The secrets in the file; those that it lacks are made and added to it."""
+    stored = dotenv_values(path, interpolate=False) if path.exists() else {}
+    fresh = variables(Keyring.generate())
+    missing = {name: value for name, value in fresh.items() if not stored.get(name)}
+    if missing:
+        text = path.read_text() if path.exists() else HEAD
+        lines = "".join(f"{name}={_quoted(value)}\n" for name, value in missing.items())
+        write_private(path, text.rstrip("\n") + "\n" + lines)
+    return _keyring({name: stored.get(name) or value for name, value in fresh.items()})
+
+
+def variables(keyring: Keyring) -> dict[str, str]:
+    """Every secret under the name that ``compose.yaml`` knows it by."""
+    return {name: getattr(keyring, secret) for secret, name in SINGLE.items()} | {
+        name.format(owner.upper()): value
+        for secret, name in PER_OWNER.items()
+        for owner, value in getattr(keyring, secret).items()
+    }
+
+
+def _keyring(values: dict[str, str]) -> Keyring:
+    made = Keyring.generate()
+    owners = {secret: getattr(made, secret) for secret in PER_OWNER}
+    return Keyring(
+        **{secret: values[name] for secret, name in SINGLE.items()},
+        **{
+            secret: {owner: values[PER_OWNER[secret].format(owner.upper())] for owner in old}
+            for secret, old in owners.items()
+        },
+    )
+
+
+def _quoted(value: str) -> str:
+    """One line, as Compose and dotenv read it; only a PEM has ends of lines."""
+    return '"' + value.replace("\n", "\\n") + '"' if "\n" in value else value
