@@ -123,8 +123,8 @@ def _show(event: LoggedEvent, *, as_json: bool) -> None:
     if as_json:
         say_json({"position": event.position, "event": orjson.Fragment(bytes(event.body))})
         return
-    at = rfc3339(event.time)
-    say(f"{event.position} {at} {event.actor} {event.subject}: {event.type}, {_summary(event)}")
+    where = f"{event.position} {rfc3339(event.time)} {event.type} {event.subject}"
+    say(f"{where} by {event.actor}: {_summary(event)}")
 
 
 def _summary(event: LoggedEvent) -> str:

@@ -2,6 +2,7 @@
 """What every export has in common."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,10 +33,12 @@ def write_all(
 ) -> None:
     """Write *records* while they are read, as CSV of these columns or as NDJSON of all they say."""
     count = 0
+    records = iter(records)
+    first = list(islice(records, 1))  # a shop that gives no answer leaves no file
     with whole_file(output) as file, progress(quiet=output is None) as bar:
         writer: Writer = NDJSONWriter(file) if as_json else CSVWriter(file, columns)
         task = bar.add_task(things, total=None, said="")
-        for record in records:
+        for record in chain(first, records):
             writer.write(record)
             count += 1
             bar.update(task, said=f"{count:,}")

@@ -58,6 +58,8 @@ def csv_rows(file: TextIO, known: Sequence[str], *, needed: Sequence[str]) -> It
     names = next(reader, [])
     if strange := [name for name in names if name not in known]:
         raise Refused(f"Unknown columns: {', '.join(strange)}. Known are {', '.join(known)}.")
+    if twice := [name for name in known if names.count(name) > 1]:
+        raise Refused(f"Columns that are there twice: {', '.join(twice)}.")
     if missing := [name for name in needed if name not in names]:
         raise Refused(f"The first line must name the columns; missing: {', '.join(missing)}.")
     number = 1

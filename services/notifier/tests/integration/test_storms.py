@@ -46,6 +46,24 @@ def test_beyond_the_burst_the_changes_of_a_minute_are_one_digest(house, make):
     assert set(house.statuses()) == {"sent"}
 
 
+def test_an_import_of_many_products_ends_as_one_digest(house, make):
+    """One command and one request, as ``soukctl products import`` makes them."""
+    for number in range(1, 13):
+        price = {"price": (None, 100 * number)}
+        created = make.changed(price, product_id=number, kind=make.created_product)
+        first = make.stock(0, 3, product_id=number, reason="initial stock")
+        house.hear(created, correlationid="c0ffee")
+        house.hear(first, correlationid="c0ffee", aggregateversion=2)
+    house.send(mail_burst=5)
+    assert len(house.post.sent) == 5
+
+    house.time_passes(seconds=60)
+    house.send(mail_burst=5)
+
+    assert house.post.subjects[5:] == ["Digest: 7 changes"]
+    assert set(house.statuses()) == {"sent"}
+
+
 def test_the_burst_counts_any_sixty_seconds(house, make):
     storm(house, make, 4)
     house.time_passes(seconds=40)

@@ -28,14 +28,15 @@ def broker(config: Config) -> Iterator[Finding]:
     yield well("broker", f"answers, {sum(state.exists for state in states.values())} queues")
     for topology in TOPOLOGIES:
         mine = [states[queue.name] for queue in topology.queues()]
-        faults = list(_faults(topology, mine))
-        yield from faults
-        if not faults:
+        found = list(faults(topology, mine))
+        yield from found
+        if not found:
             said = "are there, read, and without dead letters"
             yield well(f"{topology.service} queues", said)
 
 
-def _faults(topology: Topology, states: Sequence[QueueState]) -> Iterator[Finding]:
+def faults(topology: Topology, states: Sequence[QueueState]) -> Iterator[Finding]:
+    """What is wrong with the queues of one reader."""
     subject, service = f"{topology.service} queues", topology.service
     worker = f"start `python -m {service} worker`"
     if missing := [state.name for state in states if not state.exists]:
