@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
@@ -250,3 +251,16 @@ def test_workers_are_counted_by_the_queues_that_they_read(production):
         pattern = re.compile(trigger["metadata"]["queueName"])
         read = Topology(service=service, events=SUBSCRIPTIONS[service]).queue_names()
         assert sorted(filter(pattern.search, known)) == sorted(read)
+
+
+def test_the_demonstration_has_the_servers_of_compose(demo):
+    """Those are tried with a real engine; these were not."""
+    compose = yaml.safe_load((ROOT / "deploy/compose.yaml").read_text())["services"]
+    by_name = {pod.name: pod for pod in pods(demo) if pod.kind == "StatefulSet"}
+    (settings,) = [each for each in of_kind(demo, "ConfigMap") if "souk.conf" in each["data"]]
+    broker = (ROOT / "deploy/rabbitmq.conf").read_text()
+
+    for name, pod in by_name.items():
+        assert compose[name]["image"].endswith(f":-{pod.spec['containers'][0]['image']}}}")
+    assert by_name["mysql"].spec["containers"][0]["args"] == compose["mysql"]["command"]
+    assert settings["data"]["souk.conf"] == re.sub(r"^#.*\n", "", broker, flags=re.MULTILINE)
