@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from common.amqp import Topology
+from common.amqp import Topology, readers_of
 from common.amqp.connection import connect
 from common.contracts import SUBSCRIPTIONS, ProductViewed
 from common.testing import eventually
@@ -110,6 +110,8 @@ def house(
     servers, wires, database_of, environments, no_queues, tmp_path_factory
 ) -> Iterator[House]:
     broker = Broker(servers.amqp_url)
+    for reader in (reader for service in SERVICES for reader in readers_of(service)):
+        reader.declare(servers.amqp_url)  # also of those who do not live here
     databases = {service: database_of(service) for service in SERVICES}
     made = House(wires, databases, broker)
     for service in ("catalog", "orders"):

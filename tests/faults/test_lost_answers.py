@@ -4,12 +4,7 @@
 import pytest
 
 from common.testing import eventually
-
-COMMIT = b"\x03COMMIT"
-"""The packet of PyMySQL's COMMIT from its command byte on."""
-PUBLISH = b"\x00\x3c\x00\x28"
-"""AMQP's class 60, method 40: basic.publish. The broker's next word is the confirm."""
-RESERVE = b"PUT /internal/reservations/"
+from support.proxy import COMMIT, PUBLISH, RESERVE
 
 
 def order_until_answered(buyer, key, product):
@@ -87,10 +82,12 @@ def test_a_response_of_catalog_that_is_lost_takes_one_unit(well, buyer, then):
     one_order_stands(well, buyer, product, last.body["id"])
 
 
-def test_a_confirm_that_is_lost_is_published_again_and_has_its_effect_once(well, buyer):
+@pytest.mark.parametrize("then", ["cut", "hang"])
+def test_a_confirm_that_is_lost_is_published_again_and_has_its_effect_once(well, buyer, then):
+    """Where nothing comes and nothing ends, the relay gives up after ten seconds."""
     product, wire = well.product(), well.wire("orders-worker", "broker")
     eventually(lambda: well.waiting("orders") == 0, what="nobody else's event on the way")
-    wire.swallow_answer_to(PUBLISH)
+    wire.swallow_answer_to(PUBLISH, then=then)
     before = wire.swallowed
 
     order_id = buyer.order("k", product).body["id"]

@@ -9,8 +9,7 @@ import pytest
 from catalog.commands.overdue import ask_about_overdue
 from common.testing import eventually
 from faults.house import free_port, running
-
-RESERVE = b"PUT /internal/reservations/"
+from support.proxy import RESERVE
 
 
 @pytest.fixture
