@@ -225,14 +225,41 @@ def test_all_that_the_demonstration_refers_to_is_there(demo):
         assert {(kind, name) for name in names} <= there
 
 
+NGINX = (ROOT / "gateway/templates/nginx.conf.template").read_text()
+HEARD_SECONDS = 5
+"""For every node to hear that a pod is leaving; most take one."""
+
+
+def nginx_seconds(directive):
+    (seconds,) = set(re.findall(rf"\b{directive} (\d+)s;", NGINX))
+    return int(seconds)
+
+
 def test_a_pod_has_time_to_finish_what_it_holds(overlay):
-    template = (ROOT / "gateway/templates/nginx.conf.template").read_text()
-    (nginx,) = re.findall(r"worker_shutdown_timeout (\d+)s;", template)
-    needed = {"web": gunicorn.graceful_timeout, "gateway": int(nginx)}
+    needed = {
+        "web": gunicorn.graceful_timeout,
+        "gateway": nginx_seconds("worker_shutdown_timeout"),
+    }
     for pod in pods(overlay):
         if role := needed.get(pod.labels.get("app.kubernetes.io/component")):
             pause = pod.spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
             assert pause + role < pod.spec["terminationGracePeriodSeconds"]
+
+
+def test_a_service_ends_when_the_gateway_has_given_up_its_connections(overlay):
+    """Else a POST on a kept connection would meet its end, and is never sent twice."""
+    upstream = re.search(
+        r"upstream auth .*? keepalive_time (\d+)s; keepalive_timeout (\d+)s;", NGINX
+    )
+    longest = HEARD_SECONDS + sum(map(int, upstream.groups()))
+    pauses = {
+        pod.spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+        for pod in pods(overlay)
+        if pod.labels.get("app.kubernetes.io/component") == "web"
+    }
+
+    assert pauses
+    assert min(pauses) >= longest
 
 
 def test_workers_are_counted_by_the_queues_that_they_read(production):
