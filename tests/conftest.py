@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole private stack for the rooms that need one, started when the first of them asks."""
+"""A whole stack for the rooms that need one, started when the first of them asks."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 
 from souk_local.ports import Ports
 from souk_local.stack import Stack
+from support.containers import shop_in_containers
 from support.shop import Shop
 
 ROOT = Path(__file__).parents[1]
@@ -30,5 +32,19 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def shop(stack: Stack) -> Shop:
-    return Shop(stack.environments.gateway_url, stack.directory)
+def shop(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
+    """The stack from outside; with ``SOUK_TEST_STACK=compose`` one in containers."""
+    if os.environ.get("SOUK_TEST_STACK") == "compose":
+        yield from shop_in_containers(tmp_path_factory.mktemp("compose"))
+    else:
+        stack: Stack = request.getfixturevalue("stack")
+        yield Shop(stack.environments.gateway_url, stack.directory)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker("inside")

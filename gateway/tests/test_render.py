@@ -88,3 +88,43 @@ def test_as_a_program_it_reads_the_environment(renderer):
     assert failed.returncode == 1
     assert "LISTEN is missing" in failed.stderr
     assert os.linesep not in failed.stderr.strip()
+
+
+@pytest.mark.parametrize("factor", ["1", "0.1", "0.001", "2.5", "1000"])
+def test_a_container_renders_the_same(renderer, factor):
+    settings = REQUIRED | {"RATE_LIMIT_FACTOR": factor, "TOKEN_RATE": "7", "WORKER_USER": ""}
+    done = rendered_by_awk(renderer, settings)
+    assert done.stdout == renderer.render(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("VIEW_LOG_KEY", value)
+            for value in ["", "a;b", 'a"b', "a'b", "a{b", "a\nb", "$a", "a\\b"]
+        ),
+        *(("RATE_LIMIT_FACTOR", value) for value in ["", "x", "0", "-1", "nan", "inf", "1e9"]),
+        ("RUN_DIR", "/" + "x" * 100),
+    ],
+)
+def test_a_container_refuses_the_same(renderer, name, value):
+    settings = REQUIRED | {"WORKER_USER": ""} | {name: value}
+    with pytest.raises(renderer.WrongSettings, match=name):
+        renderer.render(settings)
+    done = rendered_by_awk(renderer, settings)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert name in done.stderr
+    assert name != "VIEW_LOG_KEY" or not value or value not in done.stderr
+
+
+def test_a_container_names_all_that_is_missing(renderer):
+    done = rendered_by_awk(renderer, {})
+    assert all(f"{name} is missing" in done.stderr for name in REQUIRED)
+
+
+def rendered_by_awk(renderer, settings):
+    script = renderer.TEMPLATE.parents[1] / "render.awk"
+    command = ["awk", "-f", str(script), str(renderer.TEMPLATE)]
+    environment = {"PATH": os.defpath, "LC_ALL": "C", **settings}
+    return subprocess.run(command, check=False, env=environment, capture_output=True, text=True)

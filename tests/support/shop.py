@@ -4,6 +4,7 @@
 import email
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import default
@@ -78,10 +79,16 @@ class Person:
 
 @dataclass(frozen=True)
 class Shop:
-    """A running stack seen from outside."""
+    """A running stack seen from outside.
+
+    Attributes:
+        run_directory: Holds the credentials and the mails.
+        fetch_mails: Brings the latest ones there, where they do not arrive by themselves.
+    """
 
     url: str
     run_directory: Path
+    fetch_mails: Callable[[], None] = lambda: None
 
     def visitor(self) -> Person:
         return Person(self.url)
@@ -114,6 +121,7 @@ class Shop:
 
     def mails_to(self, address: str, *, naming: str) -> list[EmailMessage]:
         """The mails in the file backend's folder to *address* whose text names *naming*."""
+        self.fetch_mails()
         found = [
             email.message_from_bytes(path.read_bytes(), policy=default)
             for path in sorted((self.run_directory / "mail").glob("*.eml"))

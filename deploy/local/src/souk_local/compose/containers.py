@@ -11,9 +11,10 @@ from pathlib import Path
 
 from souk_local.compose.env_file import keyring_of
 from souk_local.console import Terminal
-from souk_local.environments import ADMIN_EMAIL, ADMIN_USERNAME
+from souk_local.environments import ADMIN_EMAIL, ADMIN_USERNAME, OPERATOR
 from souk_local.keyring import Keyring
 from souk_local.kubernetes import files
+from souk_local.servers.rabbitmq import definitions
 from souk_local.servers.server import write_private
 from soukctl import demo
 from soukctl.gateway import GatewayClient
@@ -21,8 +22,6 @@ from soukctl.gateway import GatewayClient
 READY_SECONDS = 180.0
 POLL_SECONDS = 0.5
 MAILS = "/var/lib/souk/mail"
-SERVERS_FILES = ("mysql-users.sql", "rabbitmq-definitions.json", "redis.conf")
-"""The same users with the same rights as everywhere else, and as deploy/k8s has them."""
 
 
 class DockerSilent(Exception):
@@ -83,11 +82,10 @@ class Containers:
         keyring = keyring_of(self.env_file)
         # The engine mounts the files for users of other numbers; the folder keeps everybody out.
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = files(keyring)
-        for name in SERVERS_FILES:
+        for name, text in _servers_files(keyring).items():
             # In place: a running container's mount follows the file, not the name.
             path = self.directory / name
-            path.write_text(made[name])
+            path.write_text(text)
             path.chmod(0o644)
         return keyring
 
@@ -153,3 +151,14 @@ class Containers:
             capture_output=capture,
             text=True,
         )
+
+
+def _servers_files(keyring: Keyring) -> dict[str, str]:
+    """The same users with the same rights as everywhere else."""
+    made = files(keyring)
+    broker = definitions(keyring.broker, {OPERATOR: keyring.broker_operator})
+    return {
+        "mysql-users.sql": made["mysql-users.sql"],
+        "rabbitmq-definitions.json": json.dumps(broker, indent=2),
+        "redis.conf": made["redis.conf"],
+    }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``deploy/.env``: every secret of the containers, made once, and whatever else is set there."""
 
+import secrets
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -21,6 +22,8 @@ SINGLE = {
     "admin_password": "ADMIN_PASSWORD",
     "demo_password": "DEMO_PASSWORD",
 }
+GRAFANA = "GRAFANA_PASSWORD"
+"""Of no process of ours, so it is on no keyring."""
 PER_OWNER = {
     "database": "{}_DATABASE_PASSWORD",
     "broker": "{}_BROKER_PASSWORD",
@@ -31,17 +34,17 @@ PER_OWNER = {
 def keyring_of(path: Path) -> Keyring:
     """The secrets in the file; those that it lacks are made and added to it."""
     stored = dotenv_values(path, interpolate=False) if path.exists() else {}
-    fresh = variables(Keyring.generate())
+    fresh = variables(Keyring.generate()) | {GRAFANA: secrets.token_hex(16)}
     missing = {name: value for name, value in fresh.items() if not stored.get(name)}
     if missing:
         text = path.read_text() if path.exists() else HEAD
         lines = "".join(f"{name}={_quoted(value)}\n" for name, value in missing.items())
         write_private(path, text.rstrip("\n") + "\n" + lines)
-    return _keyring({name: stored.get(name) or value for name, value in fresh.items()})
+    return _keyring(fresh | {name: value for name, value in stored.items() if value})
 
 
 def variables(keyring: Keyring) -> dict[str, str]:
-    """Every secret under the name that ``compose.yaml`` knows it by."""
+    """Every secret of the keyring under the name that ``compose.yaml`` knows it by."""
     return {name: getattr(keyring, secret) for secret, name in SINGLE.items()} | {
         name.format(owner.upper()): value
         for secret, name in PER_OWNER.items()
