@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 STACK := $(PYTHON) -P -m souk_local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down purge status logs audit drill test lint fmt types lock openapi chaos k8s-secrets \
+.PHONY: help setup up down purge status logs audit repair drill test lint fmt types lock openapi chaos k8s-secrets \
   compose compose-down compose-purge test-compose
 
 help: ## Show the targets
@@ -30,6 +30,9 @@ logs: setup ## The end of every log; FOLLOW=1 goes on, PROCESS=orders-web shows 
 
 audit: setup ## Prove that the running shop has lost, doubled and oversold nothing
 	@$(STACK) audit
+
+repair: setup ## What of a broken shop could be repaired; APPLY=1 does it
+	@$(STACK) repair $(if $(APPLY),--apply)
 
 drill: setup ## A flash sale to watch, with kills in between and a proof; BUYERS=200 UNITS=100
 	@$(STACK) drill

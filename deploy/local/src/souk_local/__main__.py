@@ -16,6 +16,7 @@ from souk_local.environments import ADMIN_USERNAME
 from souk_local.packages import PackagesMissing
 from souk_local.port_holders import PortTaken
 from souk_local.ports import Ports
+from souk_local.repair import repair as repair_services
 from souk_local.servers import GatewayConfigurationRefused, ServerNotReady
 from souk_local.stack import DirectoryTooLong, Stack
 from soukctl.audit import ask as ask_audit
@@ -141,6 +142,18 @@ def audit(stack: Stack) -> None:
         )
     stack.terminal.checks(checks)
     if not all(check["ok"] for check in checks):
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--apply", is_flag=True, help="Do it; else only say what would be done.")
+@click.pass_obj
+def repair(stack: Stack, *, apply: bool) -> None:
+    """Repair what the audit finds broken and other records prove; fails when anything is left."""
+    if not stack.status():
+        stack.terminal.say("The stack is down; `make up` starts it.")
+        sys.exit(1)
+    if not repair_services(stack.environments, apply=apply):
         sys.exit(1)
 
 
