@@ -262,6 +262,33 @@ def test_a_service_ends_when_the_gateway_has_given_up_its_connections(overlay):
     assert min(pauses) >= longest
 
 
+def scraped(pod, port):
+    """The labels under which Prometheus asks a pod at *port*; None where it does not."""
+    (job,) = yaml.safe_load((ROOT / "deploy/k8s/prometheus.yml").read_text())["scrape_configs"]
+    labels = {"__meta_kubernetes_pod_container_port_number": str(port)} | {
+        f"__meta_kubernetes_pod_label_{re.sub('[^a-z]', '_', name)}": value
+        for name, value in pod.labels.items()
+    }
+    for rule in job["relabel_configs"]:
+        (source,) = rule["source_labels"]
+        value = labels.get(source, "")
+        matches = re.fullmatch(rule.get("regex", ".*"), value)
+        if rule.get("action") == "keep" and not matches:
+            return None
+        if matches and "target_label" in rule:
+            labels[rule["target_label"]] = rule.get("replacement", value)
+    return labels["service"], labels["role"]
+
+
+def test_prometheus_finds_every_process_under_the_labels_of_the_rules(overlay):
+    text = (ROOT / "deploy/observability/prometheus/prometheus.yml").read_text()
+    (compose,) = yaml.safe_load(text)["scrape_configs"]
+    named = {tuple(each["labels"].values()) for each in compose["static_configs"]}
+    found = [scraped(pod, port) for pod in pods(overlay) for port in pod.ports()]
+
+    assert sorted(filter(None, found)) == sorted(named)
+
+
 def test_workers_are_counted_by_the_queues_that_they_read(production):
     known = [
         queue.name

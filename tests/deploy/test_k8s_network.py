@@ -74,8 +74,9 @@ SERVERS = {
         RABBITMQ: {"address": "192.0.2.40"},
     },
     "clusters": {
-        # The router's own port; its Service has 3306.
+        # The router's own ports, for the server that may write and for copies.
         "mysql:6446": {"labels": {"component": "mysqlrouter"}, "namespace": "souk-data"},
+        "mysql:6447": {"labels": {"component": "mysqlrouter"}, "namespace": "souk-data"},
         REDIS: {"address": "192.0.2.20"},
         RABBITMQ: {
             "labels": {
@@ -114,7 +115,9 @@ def wanted(manifests, kind):
     if kind != "demo":
         edges.add(SENDS_MAILS)
     if kind == "clusters":
-        edges = {(sender, receiver.replace(MYSQL, "mysql:6446")) for sender, receiver in edges}
+        asking = {sender for sender, receiver in edges if receiver == MYSQL}
+        edges -= {(sender, MYSQL) for sender in asking}
+        edges |= {(sender, f"mysql:{port}") for sender in asking for port in (6446, 6447)}
     return edges
 
 
