@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 STACK := $(PYTHON) -P -m souk_local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down purge status logs audit repair drill test lint fmt types lock openapi chaos k8s-secrets \
+.PHONY: help setup up down restart purge status logs audit repair drill test lint fmt types lock openapi chaos k8s-secrets \
   compose compose-down compose-purge test-compose
 
 help: ## Show the targets
@@ -18,6 +18,9 @@ up: setup ## Start everything, with an admin and demo data; safe to repeat
 
 down: setup ## Stop everything; the data stays
 	@$(STACK) down
+
+restart: setup ## Replace every process by one with the code of today; no request fails
+	@$(STACK) restart
 
 purge: setup ## Stop everything and delete its data (.run/)
 	@$(STACK) purge

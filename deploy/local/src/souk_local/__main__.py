@@ -16,6 +16,7 @@ from souk_local.environments import ADMIN_USERNAME
 from souk_local.packages import PackagesMissing
 from souk_local.port_holders import PortTaken
 from souk_local.ports import Ports
+from souk_local.renewal import NotRenewed
 from souk_local.repair import repair as repair_services
 from souk_local.servers import GatewayConfigurationRefused, ServerNotReady
 from souk_local.stack import DirectoryTooLong, Stack
@@ -31,6 +32,7 @@ SAID_CLEARLY = (
     DirectoryTooLong,
     DrillRefused,
     GatewayConfigurationRefused,
+    NotRenewed,
     PackagesMissing,
     PermissionError,
     PortTaken,
@@ -107,6 +109,16 @@ def up(stack: Stack) -> None:
 def down(stack: Stack) -> None:
     """Stop the stack; its data stays."""
     stack.down()
+
+
+@main.command()
+@click.pass_obj
+def restart(stack: Stack) -> None:
+    """Replace every process by one with the code of today; no request fails."""
+    if not stack.status():
+        stack.terminal.say("The stack is down; `make up` starts it.")
+        sys.exit(1)
+    stack.restart()
 
 
 @main.command()

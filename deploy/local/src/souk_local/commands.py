@@ -21,8 +21,17 @@ def run_service_command(service: str, command: str, environment: Mapping[str, st
     Raises:
         CommandFailed: it did not end with success.
     """
+    run_python(["-m", service, command], environment)
+
+
+def run_python(arguments: list[str], environment: Mapping[str, str]) -> None:
+    """Run Python with exactly this environment.
+
+    Raises:
+        CommandFailed: it did not end with success.
+    """
     result = subprocess.run(
-        [sys.executable, "-P", "-m", service, command],
+        [sys.executable, "-P", *arguments],
         check=False,
         env={"PATH": search_path(), "LANG": "C.UTF-8", **environment},
         stdin=subprocess.DEVNULL,
@@ -33,4 +42,4 @@ def run_service_command(service: str, command: str, environment: Mapping[str, st
     )
     if result.returncode:
         tail = "\n".join(result.stdout.splitlines()[-OUTPUT_LINES:])
-        raise CommandFailed(f"`{service} {command}` failed:\n{tail}")
+        raise CommandFailed(f"`{' '.join(arguments)}` failed:\n{tail}")

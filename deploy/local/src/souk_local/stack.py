@@ -18,6 +18,7 @@ from souk_local.keyring import Keyring
 from souk_local.memory import memory_by_group
 from souk_local.ports import Ports
 from souk_local.programs import STOPPED_LAST, programs_of
+from souk_local.renewal import NotRenewed, Renewal
 from souk_local.servers.server import write_private
 from souk_local.startup import Startup
 from souk_local.supervision import Supervisor
@@ -100,6 +101,20 @@ class Stack:
         self.down()
         with self.terminal.step(f"Deleting {self.directory}"):
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def restart(self) -> None:
+        """Replace every process of the product by one with the code of today, request by request.
+
+        Raises:
+            CommandFailed, NotRenewed: with a message that says what to do.
+        """
+        with self._alone():
+            if not self._is_supervised_as_configured():
+                raise NotRenewed(
+                    "The stack is down, or its processes need other settings than they were "
+                    "started with; `make up` starts all of them anew."
+                )
+            Renewal(self.environments, self.supervisor, self.terminal).run()
 
     def status(self) -> list[ProcessLine]:
         """Every process of the stack; none when it is down."""

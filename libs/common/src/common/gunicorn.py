@@ -20,6 +20,13 @@ loglevel = "warning"
 control_socket_disable = True
 
 
+def post_worker_init(worker: Any) -> None:
+    """Say that another process answers: who replaces the old ones waits for it."""
+    from common.logs import get_logger  # noqa: PLC0415 - the master stays small
+
+    get_logger(__name__).info("web_process_ready", pid=worker.pid)
+
+
 def child_exit(_server: Any, worker: Any) -> None:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return
