@@ -27,19 +27,26 @@ DURATION = re.compile(r"\[[^\]]*\]|\b\d+[smhdwy]\b")
 WORDS = {"and", "or", "unless", "bool", "offset"}
 
 
-def exposed() -> dict[str, set[str]]:
-    """Every series that our code tells, with the labels that it gives."""
+def told() -> dict[str, tuple[str, set[str]]]:
+    """Every metric that our code tells, with its kind and the labels that it gives."""
     for path in ROOT.glob("*/*/src/**/*.py"):
         if "from prometheus_client import" in path.read_text():
             import_module(".".join(path.relative_to(ROOT).with_suffix("").parts[3:]))
-    found = {name: set(labels) for name, labels in PROMETHEUS.items()}
+    found = {}
     for metric in list(REGISTRY._collector_to_names):
         labels = set(getattr(metric, "_labelnames", ()))
         # A metric of ours describes itself also while nothing has happened yet.
         for family in metric.describe() if hasattr(metric, "describe") else metric.collect():
-            for suffix in SUFFIXES.get(family.type, ()):
-                more = {"le"} if suffix == "_bucket" else set()
-                found[family.name + suffix] = labels | more
+            found[family.name] = family.type, labels
+    return found
+
+
+def exposed() -> dict[str, set[str]]:
+    """Every series that Prometheus gets of these, and has by itself, with its labels."""
+    found = {name: set(labels) for name, labels in PROMETHEUS.items()}
+    for name, (kind, labels) in told().items():
+        for suffix in SUFFIXES.get(kind, ()):
+            found[name + suffix] = labels | ({"le"} if suffix == "_bucket" else set())
     return found
 
 

@@ -13,6 +13,7 @@ from apiflask import APIBlueprint, APIFlask
 from apiflask.exceptions import HTTPError
 from flask import Flask, Request, Response, current_app, g, jsonify, request
 from flask.json.provider import JSONProvider
+from sqlalchemy import Engine
 from werkzeug.exceptions import HTTPException
 
 from common.access import Epochs, Guard, connect_redis, public
@@ -35,6 +36,7 @@ from common.replica import RecentWriters, Replica
 from common.settings import ServiceSettings
 from common.spec import describe
 from common.tokens import KeySet, ServiceTokens, Verifier
+from common.traces import start_traces
 
 log = get_logger(__name__)
 
@@ -113,10 +115,16 @@ def create_service(
     app.extensions["cursors"] = Cursors(config.secret_key.get_secret_value())
     _handle_problems(app)
     _trace_requests(app)
+    start_traces(service, config, _engines(app), app)
     _answer_operators(app, config)
     for blueprint in blueprints:
         app.register_blueprint(blueprint)
     return app
+
+
+def _engines(app: APIFlask) -> list[Engine]:
+    found = (app.extensions[name] for name in ("database", "replica"))
+    return [database.engine for database in found if database is not None]
 
 
 def database() -> Database:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.clock import rfc3339, utcnow
 from common.context import current_trace
 from common.identifiers import uuid7
+from common.traces import PARENT, current_parent
 
 CONTENT_TYPE = "application/cloudevents+json"
 
@@ -62,6 +63,7 @@ class Envelope(BaseModel):
     correlationid: str
     causationid: str | None = None
     actor: str
+    traceparent: str | None = None
     data: dict[str, Any] = Field(default_factory=dict)
 
     @classmethod
@@ -79,6 +81,7 @@ class Envelope(BaseModel):
             correlationid=trace.correlation_id,
             causationid=trace.causation_id,
             actor=trace.actor,
+            traceparent=current_parent(),
             data=event.model_dump(mode="json"),
         )
 
@@ -88,7 +91,8 @@ class Envelope(BaseModel):
         return f"{publisher}.{snake_case(self.type)}.v{self.dataschemaversion}"
 
     def to_json(self) -> bytes:
-        return orjson.dumps(self.model_dump() | {"time": rfc3339(self.time)})
+        untraced = {PARENT} if self.traceparent is None else None
+        return orjson.dumps(self.model_dump(exclude=untraced) | {"time": rfc3339(self.time)})
 
     @classmethod
     def from_json(cls, body: bytes) -> Self:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from common import outbox
+from common import outbox, traces
 from common.amqp import BrokerUnavailable, Publisher, QueuesMissing
 from common.amqp.publisher import Outgoing
 from common.amqp.topology import EVENTS_EXCHANGE
@@ -66,7 +66,9 @@ class Relay:
             return 0
         # Published while the rows are locked: a crash before the commit publishes them again, never
         # loses them, and readers' inboxes drop the second copy.
-        refused = self._publisher.publish([_message(row) for row in rows], EVENTS_EXCHANGE)
+        messages = [_message(row) for row in rows]
+        with traces.publishing(messages):
+            refused = self._publisher.publish(messages, EVENTS_EXCHANGE)
         taken = [row for row in rows if str(row.event_id) not in refused]
         outbox.settle(session, [row.seq for row in taken])
         left = [row for row in rows if str(row.event_id) in refused]

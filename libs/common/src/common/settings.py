@@ -132,3 +132,4 @@ class ServiceSettings(DatabaseSettings):
         validation_alias=AliasChoices("secret_key", "SECRET_KEY", "JWT_SECRET_KEY")
     )
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+    otel_exporter_otlp_endpoint: str | None = None

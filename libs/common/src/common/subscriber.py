@@ -4,13 +4,14 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from threading import Event as Signal
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from common import inbox
+from common import inbox, traces
 from common.amqp import BrokerUnavailable, Consumer, Delivery, Topology, TopologyConflict
 from common.clock import utcnow
 from common.context import Trace, traced
@@ -181,7 +182,7 @@ class Subscriber:
             if type(item.event) in self._batch_handlers:
                 batches[type(item.event)].append((item.event, envelope))
                 continue
-            with traced(_trace_of(envelope)):
+            with traced(_trace_of(envelope)), _span_of(item):
                 self._handlers[type(item.event)](session, item.event, envelope)
         for event_class, received in batches.items():
             self._batch_handlers[event_class](session, received)
@@ -216,6 +217,11 @@ class Subscriber:
         else:
             HANDLED.labels(item.envelope.type, "retried").inc()
             consumer.retry_later(delivery, reason)
+
+
+def _span_of(item: _Item) -> AbstractContextManager[None]:
+    envelope, headers = item.envelope, item.delivery.properties.headers
+    return traces.handling(envelope.type, envelope.traceparent, headers or {})
 
 
 def _trace_of(envelope: Envelope) -> Trace:

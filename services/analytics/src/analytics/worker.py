@@ -16,6 +16,7 @@ from common.db import Database
 from common.inbox import forget_handled
 from common.logs import configure_logs
 from common.subscriber import Subscriber
+from common.traces import start_traces
 from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 
 PARTITIONS_SECONDS = 60
@@ -30,6 +31,7 @@ def main() -> None:
     config = Config.load()
     configure_logs("analytics", config.log_level)
     database = Database.from_settings(config)
+    start_traces("analytics", config, [database.engine])
     broker = config.amqp_url.get_secret_value()
 
     def add_partitions() -> None:

@@ -10,6 +10,7 @@ from common.amqp import Publisher, readers_of
 from common.db import Database
 from common.logs import configure_logs
 from common.relay import Relay
+from common.traces import start_traces
 from common.worker import Periodic, Task, broker_checks, run_worker
 
 SWEEP_SECONDS = 300
@@ -21,6 +22,7 @@ def main() -> None:
     config = Config.load()
     configure_logs("auth", config.log_level)
     database = Database.from_settings(config)
+    start_traces("auth", config, [database.engine])
     broker = config.amqp_url.get_secret_value()
     sweep = partial(sweep_refresh_tokens, database)
     tasks: dict[str, Task] = {

@@ -14,6 +14,7 @@ from common.inbox import forget_handled
 from common.logs import configure_logs
 from common.relay import Relay
 from common.subscriber import Subscriber
+from common.traces import start_traces
 from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     config = Config.load()
     configure_logs("catalog", config.log_level)
     database = Database.from_settings(config)
+    start_traces("catalog", config, [database.engine])
     broker = config.amqp_url.get_secret_value()
     topology = Topology(service="catalog", events=SUBSCRIPTIONS["catalog"])
 

@@ -10,6 +10,7 @@ from common.contracts import SUBSCRIPTIONS
 from common.db import Database
 from common.logs import configure_logs
 from common.subscriber import Subscriber
+from common.traces import start_traces
 from common.worker import Periodic, broker_checks, run_worker
 from notifier import queries
 from notifier.commands.deliveries import fan_out, forget_finished
@@ -28,6 +29,7 @@ def main() -> None:
     config = Config.load()
     configure_logs("notifier", config.log_level)
     database = Database.from_settings(config)
+    start_traces("notifier", config, [database.engine])
     broker = config.amqp_url.get_secret_value()
     sender = Sender(database, backend_of(config), config)
 

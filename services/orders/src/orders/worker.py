@@ -11,6 +11,7 @@ from common.inbox import forget_handled
 from common.logs import configure_logs
 from common.relay import Relay
 from common.subscriber import Subscriber
+from common.traces import start_traces
 from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 from orders.catalog import Catalog
 from orders.checkout import Checkout
@@ -23,6 +24,7 @@ def main() -> None:
     config = Config.load()
     configure_logs("orders", config.log_level)
     database = Database.from_settings(config)
+    start_traces("orders", config, [database.engine])
     broker = config.amqp_url.get_secret_value()
     topology = Topology(service="orders", events=SUBSCRIPTIONS["orders"])
     checkout = Checkout.connect(config, database, Catalog.connect(config))
