@@ -14,12 +14,13 @@ BIG = b"x" * 1_000_000
 
 
 class Echo:
-    """Answers everything with itself, and remembers it."""
+    """Answers everything with itself, and remembers it; is silent on demand."""
 
     def __init__(self):
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.heard = b""
+        self.is_silent = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -35,7 +36,8 @@ class Echo:
             try:
                 while data := client.recv(65_536):
                     self.heard += data
-                    client.sendall(data)
+                    if not self.is_silent.is_set():
+                        client.sendall(data)
             except OSError:
                 return
 
@@ -225,6 +227,21 @@ def test_a_swallowed_answer_may_leave_the_client_waiting(proxy, dial, echo):
     with pytest.raises(TimeoutError):
         client.recv(1)
     assert (echo.heard, proxy.swallowed) == (b"COMMIT", 1)
+
+
+def test_an_answer_that_nobody_waited_for_does_not_count(proxy, dial, echo):
+    proxy.swallow_answer_to(b"COMMIT")
+    echo.is_silent.set()
+    client = dial()
+    client.sendall(b"COMMIT")
+    eventually(lambda: echo.heard == b"COMMIT")
+    client.close()
+    eventually(lambda: not proxy._open_cables())
+    echo.is_silent.clear()
+
+    with pytest.raises(ConnectionResetError):
+        ask(dial(), b"COMMIT")
+    assert proxy.swallowed == 1
 
 
 def test_a_server_that_is_really_gone_is_gone_behind_the_proxy_too(proxy, dial, echo):

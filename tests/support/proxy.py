@@ -62,6 +62,7 @@ class Proxy:
         self._healed = threading.Event()
         self._forget_faults()
         for cable in self._open_cables():
+            cable.swallows = None
             if cable.is_broken:
                 cable.reset()
         if self._listener.fileno() < 0:
@@ -90,7 +91,8 @@ class Proxy:
     def swallow_answer_to(self, pattern: bytes, *, skip: int = 0, then: Then = "cut") -> None:
         """Let the server answer the next request with *pattern* in it, and lose the answer.
 
-        What was asked has happened then, and the client does not know.
+        What was asked has happened then, and the client does not know. A request whose client left
+        before there was an answer does not count.
 
         Args:
             skip: So many requests with the pattern are answered well before.
@@ -172,18 +174,19 @@ class Proxy:
     def _forget(self, cable: "_Cable") -> None:
         with self._lock:
             self._cables.discard(cable)
+            if cable.swallows is not None:
+                self._pattern, cable.swallows = cable.swallows, None
 
     def _to_server(self, cable: "_Cable", data: bytes) -> None:
         if self._is_held(cable):
             return
-        if self._has_pattern(cable, data):
-            cable.swallows = True
+        self._look_for_pattern(cable, data)
         assert cable.server is not None
         self._send(cable, cable.server, data, "server")
 
     def _to_client(self, cable: "_Cable", data: bytes) -> None:
         if cable.swallows:
-            cable.swallows, cable.is_broken = False, True
+            cable.swallows, cable.is_broken = None, True
             self.swallowed += 1
             if self._then == "cut":
                 cable.reset()
@@ -197,21 +200,20 @@ class Proxy:
         cable.is_broken = cable.is_broken or self._is_stalled
         return cable.is_broken
 
-    def _has_pattern(self, cable: "_Cable", data: bytes) -> bool:
+    def _look_for_pattern(self, cable: "_Cable", data: bytes) -> None:
         with self._lock:
             if self._pattern is None:
-                return False
+                return
             # A pattern may come in two pieces.
             seen = cable.tail + data
             cable.tail = seen[max(0, len(seen) - len(self._pattern) + 1) :]
             if self._pattern not in seen:
-                return False
+                return
             cable.tail = b""
             if self._skip:
                 self._skip -= 1
-                return False
-            self._pattern = None
-            return True
+                return
+            cable.swallows, self._pattern = self._pattern, None
 
     def _send(self, cable: "_Cable", sink: socket.socket, data: bytes, to: Side) -> None:
         cut = self._cut
@@ -231,7 +233,7 @@ class _Cable:
 
     Attributes:
         is_broken: Nothing comes through it any more, and nobody is told.
-        swallows: The server's next piece of an answer is lost.
+        swallows: The words whose answer, the server's next piece of one, is lost.
         tail: The last bytes from the client, where a pattern may have begun.
     """
 
@@ -239,7 +241,7 @@ class _Cable:
         self.client = client
         self.server: socket.socket | None = None
         self.is_broken = False
-        self.swallows = False
+        self.swallows: bytes | None = None
         self.tail = b""
         self._is_reset = False
 
