@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from souk_local.environments import Environments
+from souk_local.environments import OPERATOR, Environments
 from souk_local.keyring import GATEWAY, SERVICES, Keyring
 from souk_local.kubernetes import write_secrets
 from souk_local.ports import Ports
@@ -37,7 +37,7 @@ def documented():
 def containers(manifests):
     """Every container of ours with the name of its process."""
     for pod in pods(manifests):
-        if pod.kind != "StatefulSet":
+        if pod.kind not in {"StatefulSet", "Pod"}:
             for container in pod.containers():
                 process = container["name"] if pod.service == GATEWAY else pod.service
                 yield process, container
@@ -83,7 +83,7 @@ def test_the_demonstration_gives_every_process_its_settings(demo):
 
     assert setting_faults(demo, made) == []
     # Nothing optional is in it, and what production needs is the same.
-    assert {name: set(made[name]) for name in [*PLAIN, GATEWAY]} == {
+    assert {name: set(made[name]) for name in [*PLAIN, GATEWAY, OPERATOR]} == {
         name: must for name, (must, _) in documented().items() if name in made
     }
 
@@ -162,10 +162,10 @@ def test_the_broker_of_the_demonstration_gives_each_user_its_own_queues(place):
     text = (place / "overlays/demo/secrets/rabbitmq-definitions.json").read_text()
     rights = {each["user"]: each for each in yaml.safe_load(text)["permissions"]}
 
-    assert rights.keys() == {*SERVICES, GATEWAY}
-    for user, right in rights.items():
+    assert rights.keys() == {*SERVICES, GATEWAY, OPERATOR}
+    for user in [*SERVICES, GATEWAY]:
         for verb in ("configure", "write", "read"):
-            assert right[verb] == own_queues_and_exchanges(user)
+            assert rights[user][verb] == own_queues_and_exchanges(user)
 
 
 def test_the_database_of_the_demonstration_gives_each_user_its_own_schema(place):

@@ -18,7 +18,7 @@ from souk_local.kubernetes import write_secrets
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "deploy" / "k8s"
 OLDEST_KUSTOMIZE = (5, 0)
-WORKLOADS = {"Deployment", "StatefulSet", "Job"}
+WORKLOADS = {"Deployment", "StatefulSet", "Job", "Pod"}
 HASH = re.compile(r"-[0-9a-z]{10}$")
 
 Manifest = dict[str, Any]
@@ -50,6 +50,11 @@ def with_clusters(production: Path) -> None:
 
 
 def rendered(overlay: Path) -> list[Manifest]:
+    """An overlay, and the operator's pod, which may be there at any time."""
+    return [*_rendered(overlay), *_rendered(overlay.parents[1] / "operator")]
+
+
+def _rendered(overlay: Path) -> list[Manifest]:
     command = ["kubectl", "kustomize", str(overlay)]
     result = subprocess.run(command, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
@@ -93,7 +98,7 @@ class Pod:
 
 def pods(manifests: Iterable[Manifest]) -> Iterator[Pod]:
     for manifest in of_kind(manifests, *WORKLOADS):
-        template = manifest["spec"]["template"]
+        template = manifest if manifest["kind"] == "Pod" else manifest["spec"]["template"]
         labels = template["metadata"]["labels"]
         yield Pod(name_of(manifest), manifest["kind"], labels, template["spec"])
 
