@@ -116,7 +116,6 @@ class Environments:
             **self._everywhere(GATEWAY, self.ports.shipper),
             "VIEW_LOG": str(self.nginx.view_log),
             "VIEW_OFFSET": str(self.nginx.directory / "views.offset"),
-            "NGINX_PID_FILE": str(self.nginx.directory / "nginx.pid"),
         }
 
     def admin(self) -> dict[str, str]:

@@ -12,8 +12,6 @@ class Config(Settings):
     """Settings of the shipper.
 
     Attributes:
-        nginx_pid_file: Where nginx keeps its pid. With it the shipper keeps the log short itself;
-            without it somebody else must.
         view_log_max_bytes: How long the log may grow before a new one is begun.
     """
 
@@ -21,5 +19,4 @@ class Config(Settings):
     amqp_url: SecretStr
     view_log: Path
     view_offset: Path
-    nginx_pid_file: Path | None = None
     view_log_max_bytes: int = Field(default=64 * 1024**2, ge=1)

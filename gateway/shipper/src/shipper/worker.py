@@ -24,22 +24,18 @@ def main() -> None:
     broker = config.amqp_url.get_secret_value()
     publisher = Publisher(broker, "view shipper", readers=readers_of("gateway"))
     shipper = Shipper(config.view_log, config.view_offset, publisher)
-    tasks: dict[str, Task] = {"shipper": shipper.run}
-    if config.nginx_pid_file is not None:
-        work = partial(keep_short, config)
-        tasks["rotation"] = Periodic(name="rotation", seconds=ROTATION_SECONDS, work=work)
+    tasks: dict[str, Task] = {
+        "shipper": shipper.run,
+        "rotation": Periodic(
+            name="rotation", seconds=ROTATION_SECONDS, work=partial(keep_short, config)
+        ),
+    }
     check = Check(name="broker", ask=lambda: connect(broker, "readiness").close())
     run_worker(config, tasks, [check])
 
 
 def keep_short(config: Config) -> None:
     """Begin a new log when the old one has grown, and delete what is shipped to its last line."""
-    assert config.nginx_pid_file is not None
-    rotate(
-        config.view_log,
-        most_bytes=config.view_log_max_bytes,
-        nginx_pid_file=config.nginx_pid_file,
-        now=utcnow(),
-    )
+    rotate(config.view_log, most_bytes=config.view_log_max_bytes, now=utcnow())
     for file in read_completely(config.view_log, offsets.load(config.view_offset)):
         file.unlink()
