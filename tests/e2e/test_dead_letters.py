@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from pika import BasicProperties
+from pika.exceptions import UnroutableError
 
 from common.amqp import queue_name
 from common.amqp.connection import connect
@@ -44,9 +45,17 @@ def die(admin, channel):
     def send():
         name = uuid4().hex
         properties = BasicProperties(correlation_id=name, delivery_mode=2)
-        channel.basic_publish(
-            f"{CONSUMER}.direct", QUEUE, f"poison {name}".encode(), properties, mandatory=True
-        )
+        body = f"poison {name}".encode()
+
+        def is_taken():
+            try:
+                channel.basic_publish(f"{CONSUMER}.direct", QUEUE, body, properties, mandatory=True)
+            except UnroutableError:
+                return False
+            return True
+
+        # The worker binds its queues while a new stack is already answering.
+        eventually(is_taken, seconds=30, what="the worker's queue")
         return eventually(lambda: letter_of(admin, name), seconds=20, what="the letter")
 
     return send
