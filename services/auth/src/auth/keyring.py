@@ -24,6 +24,8 @@ READ_SECONDS = 2
 PATIENCE_SECONDS = 0.3
 """For the table, before what was known of it goes on counting: a hanging database must not hang
 those who only want to check tokens."""
+FIRST_PATIENCE_SECONDS = 2.5
+"""A new process knows nothing yet, and its first connection takes its time on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ class Keyring:
                 self._asked_at = time.monotonic()
                 self._reading = self._reader.submit(self._read)
             reading = self._reading
+        patience = PATIENCE_SECONDS if self._last else FIRST_PATIENCE_SECONDS
         with suppress(TimeoutError, Unavailable):
-            self._last = reading.result(timeout=PATIENCE_SECONDS)
+            self._last = reading.result(timeout=patience)
         if self._last is None:
             raise Unavailable
         return self._last

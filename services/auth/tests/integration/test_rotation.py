@@ -294,3 +294,18 @@ def test_without_its_database_a_process_shows_the_keys_that_it_knew(
 
     assert kids(app) == known
     assert issue(app, ada)
+
+
+def test_a_new_process_waits_for_a_slow_database_before_it_refuses_anybody(
+    config, database, ada, monkeypatch
+):
+    app = create_app(config, database=database)
+    original, slow = keyring.queries.signing_keys, threading.Event()
+
+    def read(session):
+        slow.wait(3 * keyring.PATIENCE_SECONDS)
+        return original(session)
+
+    monkeypatch.setattr(keyring.queries, "signing_keys", read)
+
+    assert issue(app, ada)
