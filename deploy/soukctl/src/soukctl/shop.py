@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shop as its admin sees it, through the gateway."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -11,6 +12,11 @@ from soukctl.gateway import Answer, GatewayClient
 
 PAGE = 200
 """So many things the shop lists at once at most."""
+TRIES = 4
+PAUSE_SECONDS = 1.0
+BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS})
+AWAY = frozenset({HTTPStatus.SERVICE_UNAVAILABLE})
+"""Long work goes on after a moment of these; what changes something is not repeated after AWAY."""
 
 
 class Refused(Exception):
@@ -49,10 +55,10 @@ class Shop:
     def get(self, path: str, **query: object) -> Any:
         given = {name: value for name, value in query.items() if value is not None}
         asked = f"{path}?{urlencode(given)}" if given else path
-        return self._call(lambda admin: admin.get(asked), path)
+        return self._call(lambda admin: admin.get(asked), path, again=BUSY | AWAY)
 
     def post(self, path: str, body: object) -> Any:
-        return self._call(lambda admin: admin.post(path, body), path)
+        return self._call(lambda admin: admin.post(path, body), path, again=BUSY)
 
     def pages(self, path: str, **query: object) -> Iterator[list[dict[str, Any]]]:
         """Everything that *path* lists, a page at a time."""
@@ -64,7 +70,20 @@ class Shop:
             if cursor is None:
                 return
 
-    def _call(self, call: Callable[[GatewayClient], Answer], path: str) -> Any:
+    def _call(
+        self, call: Callable[[GatewayClient], Answer], path: str, *, again: Collection[int]
+    ) -> Any:
+        answer = self._ask(call)
+        for _ in range(TRIES - 1):
+            if answer.status not in again:
+                break
+            time.sleep(PAUSE_SECONDS)
+            answer = self._ask(call)
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise Refused(f"{path}: {answer.status} {answer.said}")
+        return answer.body
+
+    def _ask(self, call: Callable[[GatewayClient], Answer]) -> Answer:
         try:
             answer = call(self.admin)
             if answer.status == HTTPStatus.UNAUTHORIZED:
@@ -72,9 +91,7 @@ class Shop:
                 answer = call(self.admin)
         except OSError as error:
             raise self._silent(error) from error
-        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise Refused(f"{path}: {answer.status} {answer.said}")
-        return answer.body
+        return answer
 
     def _silent(self, error: OSError) -> Refused:
         reason = getattr(error, "reason", error)
