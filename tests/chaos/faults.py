@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done to the stack's processes, in an order that a seed decides."""
+"""What is done to the stack's processes and its cables, in an order that a seed decides."""
 
 import contextlib
 import os
@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from random import Random
 from threading import Event
 
+from chaos.wires import WORDS, Loss, WiredStack, losses_of_each_kind
+
 from common.testing import eventually
-from souk_local.stack import Stack
 from soukctl.gateway import GatewayClient
 
 PROGRAMS = (
@@ -33,7 +34,9 @@ WITH_CHILDREN = {"catalog-web", "orders-web", "auth-web", "gateway"}
 must get along with them."""
 
 KILLED, BEHEADED, STOPPED = "killed", "beheaded", "stopped"
+FEWEST_HIT = 6
 PAIRS = 4
+EARLY = 4
 LONGEST_STOP = 4.0
 PAUSE = (0.5, 2.0)
 PATIENCE = 0.5
@@ -54,8 +57,10 @@ class Fault:
         return f"{' + '.join(self.programs)} {self.how}{length}"
 
 
-def schedule(chances: Random, first: tuple[str, ...] = ()) -> Iterator[Fault]:
-    """Faults without end: every program once, in a random order and way, then some pairs.
+def schedule(chances: Random, first: tuple[str, ...] = ()) -> Iterator[Fault | Loss]:
+    """Faults without end: every program once, in a random order and way, and some pairs.
+
+    Lost answers come early, so that a short run has them all.
 
     Args:
         first: The programs with which it begins.
@@ -63,11 +68,13 @@ def schedule(chances: Random, first: tuple[str, ...] = ()) -> Iterator[Fault]:
     while True:
         others = [program for program in PROGRAMS if program not in first]
         chances.shuffle(others)
-        deck = [_fault(chances, (program,)) for program in (*first, *others)]
+        deck: list[Fault | Loss] = [_fault(chances, (program,)) for program in (*first, *others)]
         pairs = [_fault(chances, tuple(chances.sample(PROGRAMS, 2))) for _ in range(PAIRS)]
         # Pairs lie between the single ones, but not before the programs that come first.
         for pair in pairs:
             deck.insert(chances.randint(len(first), len(deck)), pair)
+        for loss in losses_of_each_kind(chances):
+            deck.insert(chances.randint(len(first), len(first) + EARLY), loss)
         yield from deck
         first = ()
 
@@ -88,12 +95,26 @@ class Saboteur:
         done: What was done, with the time, by the wall clock.
     """
 
-    stack: Stack
+    stack: WiredStack
     chances: Random
-    done: list[tuple[float, Fault]] = field(default_factory=list)
+    done: list[tuple[float, Fault | Loss]] = field(default_factory=list)
     _clock: Event = field(default_factory=Event)
 
-    def commit(self, fault: Fault) -> None:
+    def commit(self, fault: Fault | Loss) -> None:
+        """Do it, and wait until it is over; what was lost is still unknown to who asked."""
+        if isinstance(fault, Loss):
+            self._lose(fault)
+        else:
+            self._hurt(fault)
+
+    def _lose(self, loss: Loss) -> None:
+        wire = self.stack.wires[loss.where]
+        before = wire.swallowed
+        wire.swallow_answer_to(WORDS[loss.where], then=loss.then)
+        eventually(lambda: wire.swallowed > before, seconds=READY_SECONDS, what=str(loss))
+        self.done.append((time.time(), loss))
+
+    def _hurt(self, fault: Fault) -> None:
         """Do it, wait until the programs run again, and let the load go on for a moment."""
         leaders = self._leaders(fault.programs)
         self.done.append((time.time(), fault))
@@ -124,6 +145,11 @@ class Saboteur:
     def hit(self) -> set[str]:
         """The programs to which something was done."""
         return {program for _, fault in self.done for program in fault.programs}
+
+    def has_done_enough(self) -> bool:
+        """Whether enough programs were hit, and an answer of each kind was lost."""
+        lost = {fault.where for _, fault in self.done if isinstance(fault, Loss)}
+        return len(self.hit()) >= FEWEST_HIT and lost == WORDS.keys()
 
     def moments_of(self, program: str) -> list[float]:
         """When a program was killed."""

@@ -15,9 +15,9 @@ from chaos.clients import Person
 from chaos.faults import Fault, Saboteur
 from chaos.observation import Stage, is_quiet, observe
 from chaos.verdict import Evidence, faults_in
+from chaos.wires import Loss, WiredStack
 
 from common.testing import eventually
-from souk_local.stack import Stack
 from soukctl.shop import Refused
 from support.history import FAIL, OK, History
 from support.shop import Person as Account
@@ -27,7 +27,6 @@ UNITS = (20, 200, 1500)
 """The first is sold out early, the last never: the one who comes last buys the rest of it."""
 FIRST_PRICE = 1000
 BUYERS, CARTS = 6, 2
-FEWEST_HIT = 6
 SETTLED_SECONDS = 150
 """A killed notifier's mails wait a minute until another one may take them."""
 
@@ -40,13 +39,13 @@ class Round:
         second_admin: Who hears of new prices beside the stack's own admin.
     """
 
-    stack: Stack
+    stack: WiredStack
     shop: Shop
     second_admin: Account
     chances: Random
     history: History = field(default_factory=History)
 
-    def run(self, faults: Iterable[Fault], seconds: float) -> list[str]:
+    def run(self, faults: Iterable[Fault | Loss], seconds: float) -> list[str]:
         """Let *faults* happen for so many seconds; returns everything that must not be."""
         self._admin = self.shop.admin()
         self._accounts = [self.shop.sign_up("chaos") for _ in range(BUYERS + CARTS + 1)]
@@ -56,13 +55,13 @@ class Round:
             self._sabotage(faults, seconds)
         return self._buy_the_rest(stage) + self._verdict(stage)
 
-    def _sabotage(self, faults: Iterable[Fault], seconds: float) -> None:
-        """Let faults happen for so long, and to enough programs; leave a stack that works."""
+    def _sabotage(self, faults: Iterable[Fault | Loss], seconds: float) -> None:
+        """Let faults happen for so long, and of enough kinds; leave a stack that works."""
         deadline = time.monotonic() + seconds
         try:
             for fault in faults:
                 self.saboteur.commit(fault)
-                if time.monotonic() > deadline and len(self.saboteur.hit()) >= FEWEST_HIT:
+                if time.monotonic() > deadline and self.saboteur.has_done_enough():
                     break
         finally:
             self.saboteur.wait_until_ready()
