@@ -23,13 +23,13 @@ def production(place):
 
 
 @pytest.fixture(scope="session")
-def clusters(place, tmp_path_factory):
-    """Production with RabbitMQ and MySQL by their operators."""
-    copy = manifests.copied(tmp_path_factory.mktemp("clusters") / "manifests")
-    manifests.with_clusters(copy / "overlays" / "production")
+def everything(place, tmp_path_factory):
+    """Production with every component that it only names."""
+    copy = manifests.copied(tmp_path_factory.mktemp("everything") / "manifests")
+    manifests.with_every_component(copy / "overlays" / "production")
     return manifests.rendered(copy / "overlays" / "production")
 
 
-@pytest.fixture(params=["demo", "production", "clusters"])
+@pytest.fixture(params=["demo", "production", "everything"])
 def overlay(request):
     return request.getfixturevalue(request.param)

@@ -57,8 +57,8 @@ def test_every_object_is_valid(overlay, version):
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "NetworkPolicy", "ScaledObject", "InnoDBCluster"])
-def test_an_object_with_a_misspelt_field_is_found(clusters, kind):
-    broken = copy.deepcopy(of_kind(clusters, kind)[0])
+def test_an_object_with_a_misspelt_field_is_found(everything, kind):
+    broken = copy.deepcopy(of_kind(everything, kind)[0])
     broken["spec"]["mispelt"] = 1
 
     (fault,) = schema_faults([broken], VERSIONS[0])

@@ -22,7 +22,7 @@ FRONT_DOOR = "gateway:8080"
 """For everybody who is not one of our own pods."""
 
 EDGES = {
-    "prometheus": {"gateway:8000", *WEBS, *WORKERS},
+    "observability": {"gateway:8000", *WEBS, *WORKERS},
     # nginx calls the services, the shipper tells the broker of views.
     "gateway": {*WEBS, RABBITMQ},
     "auth-web": {MYSQL, REDIS},
@@ -59,13 +59,13 @@ MEANT = {
 DNS = "names:53"
 OUTSIDE = [
     Peer("client", namespace="ingress"),
-    Peer("prometheus", namespace="observability"),
     Peer(
         "names",
         {"k8s-app": "kube-dns"},
         "kube-system",
         listens=frozenset({("TCP", 53), ("UDP", 53)}),
     ),
+    Peer("observability", namespace="observability", listens=frozenset({("TCP", 4318)})),
     Peer("api-server", namespace="kube-system", listens=frozenset({("TCP", 443)})),
     Peer("internet", address="198.51.100.7", listens=frozenset({("TCP", 80), ("TCP", 443)})),
 ]
@@ -75,7 +75,7 @@ SERVERS = {
         REDIS: {"address": "192.0.2.20"},
         RABBITMQ: {"address": "192.0.2.40"},
     },
-    "clusters": {
+    "everything": {
         # The router's own ports, for the server that may write and for copies.
         "mysql:6446": {"labels": {"component": "mysqlrouter"}, "namespace": "souk-data"},
         "mysql:6447": {"labels": {"component": "mysqlrouter"}, "namespace": "souk-data"},
@@ -116,14 +116,17 @@ def wanted(manifests, kind):
     edges |= {(pod.name, DNS) for pod in pods(manifests)}
     if kind != "demo":
         edges.add(SENDS_MAILS)
-    if kind == "clusters":
+    if kind == "everything":
+        edges |= {
+            (name, "observability:4318") for name in EDGES if name.endswith(("-web", "-worker"))
+        }
         asking = {sender for sender, receiver in edges if receiver == MYSQL}
         edges -= {(sender, MYSQL) for sender in asking}
         edges |= {(sender, f"mysql:{port}") for sender in asking for port in (6446, 6447)}
     return edges
 
 
-@pytest.fixture(params=["demo", "production", "clusters"])
+@pytest.fixture(params=["demo", "production", "everything"])
 def kind(request):
     return request.param
 

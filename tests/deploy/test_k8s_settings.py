@@ -65,14 +65,12 @@ def setting_faults(manifests, secrets):
     ]
 
 
-@pytest.mark.parametrize("with_optional", [False, True])
-def test_production_gives_every_process_its_settings(production, with_optional):
-    secrets = {
-        process: must | (may if with_optional else set())
-        for process, (must, may) in documented().items()
-    }
+def test_production_gives_every_process_its_settings(production, everything):
+    needed = {process: must for process, (must, _) in documented().items()}
+    possible = {process: must | may for process, (must, may) in documented().items()}
 
-    assert setting_faults(production, secrets) == []
+    assert setting_faults(production, needed) == []
+    assert setting_faults(everything, possible) == []
 
 
 def test_the_demonstration_gives_every_process_its_settings(demo):

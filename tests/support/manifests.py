@@ -43,7 +43,7 @@ def copied(directory: Path) -> Path:
     return directory
 
 
-def with_clusters(production: Path) -> None:
+def with_every_component(production: Path) -> None:
     """Take in the components that production only names."""
     file = production / "kustomization.yaml"
     file.write_text(file.read_text().replace("# - ../../components", "- ../../components"))
