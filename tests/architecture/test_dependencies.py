@@ -35,6 +35,9 @@ NOT_IMPORTED = {
 COME_ALONG = {"werkzeug": "flask", "botocore": "boto3"}
 """Imported parts of something declared: of the same people, in step with it."""
 
+EXTRAS = {"opentelemetry"}
+"""Imported where a setting asks for it: the packages of an extra share this name."""
+
 ONLY_FOR_TESTS = {"jsonschema", "pytest", "referencing", "testcontainers", "souk-local"}
 """Imported by common.testing, which no image has a use for."""
 
@@ -61,7 +64,7 @@ def imported(sources):
                 continue
             for name in names:
                 top = name.split(".")[0]
-                if top not in sys.stdlib_module_names:
+                if top not in sys.stdlib_module_names | EXTRAS:
                     owner = owners.get(top, [top])[0]
                     found.add(FIRST_PARTY.get(top) or normal(owner))
     return found

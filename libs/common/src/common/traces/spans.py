@@ -4,13 +4,12 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import orjson
-from flask import Flask
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.sdk.resources import Resource
@@ -27,6 +26,9 @@ from common.amqp.publisher import Outgoing
 from common.context import Trace, current_trace, traced
 from common.traces import PARENT
 from common.traces.statements import follow_statements
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 REQUEST_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 EXPORT_SECONDS = 3.0
@@ -86,8 +88,11 @@ class Spans:
         for engine in engines:
             follow_statements(engine, self._tracer)
 
-    def follow_requests(self, app: Flask) -> None:
+    def follow_requests(self, app: "Flask") -> None:
         """A span for each request of *app*; whoever sets the request's id must do it before."""
+        # A worker has no use for Flask.
+        from opentelemetry.instrumentation.flask import FlaskInstrumentor  # noqa: PLC0415
+
         FlaskInstrumentor().instrument_app(  # type: ignore[no-untyped-call]
             app, excluded_urls=QUIET_ROUTES, enable_commenter=False
         )
