@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, collate, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, collate, func, select, tuple_
 from sqlalchemy.dialects.mysql import match
 from sqlalchemy.orm import Session, contains_eager
 
@@ -130,10 +130,10 @@ def products_by_ref(session: Session, refs: Sequence[str]) -> dict[str, Product]
     plain = [ref for ref in refs if ref.isascii()]
     ids = [number for ref in plain if ref.isdigit() and (number := _id_in(ref)) is not None]
     words = [ref for ref in plain if not ref.isdigit()]
-    query = _listed().where(
-        or_(Product.id.in_(ids), Product.public_id.in_(words), Product.sku.in_(words))
-    )
-    found = session.scalars(query).all()
+    # Each kind of name on its own: one statement for all of them would ask every shard.
+    names = [Product.id.in_(ids)] if ids else []
+    names += [Product.public_id.in_(words), Product.sku.in_(words)] if words else []
+    found = [product for name in names for product in session.scalars(_listed().where(name))]
     by_name: dict[str | None, Product] = {product.sku: product for product in found}
     by_name |= {product.public_id: product for product in found}
     by_id = {product.id: product for product in found}

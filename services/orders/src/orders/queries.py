@@ -69,8 +69,10 @@ def order_by_id(session: Session, order_id: UUID, *, customer_id: int | None) ->
         OrderNotFound: There is none, or it is somebody else's.
     """
     query = select(Order).where(Order.id == order_id).options(selectinload(Order.items))
+    if customer_id is not None:
+        query = query.where(Order.customer_id == customer_id)
     order = session.scalars(query).one_or_none()
-    if order is None or customer_id not in {None, order.customer_id}:
+    if order is None:
         raise OrderNotFound
     return order
 
