@@ -113,3 +113,11 @@ def test_every_image_has_a_version(name):
 def test_no_stranger_may_sell_or_buy():
     stores = {one["environment"].get("OPEN_STORE") for one in PROCESSES.values()}
     assert stores == {"false", None}
+
+
+def test_the_page_names_every_setting_with_its_default():
+    asked = re.findall(r"\$\{(\w+):-(.*?)\}", (DEPLOY / "compose.yaml").read_text())
+    page = (DEPLOY.parent / "docs" / "deployment.md").read_text()
+    section = page.partition("## Docker Compose\n")[2].partition("\n## ")[0]
+    told = re.findall(r"^\| `(\w+)` \| `(.*?)` \|", section, re.MULTILINE)
+    assert sorted(told) == sorted(set(asked))
