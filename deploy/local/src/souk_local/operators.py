@@ -23,6 +23,7 @@ def settings_of(stack: Environments) -> dict[str, str]:
         "REDIS_URL": stack.redis.url,
         "AUTH_SECRET_KEY": stack.keyring.signing["auth"],
         "JWT_PRIVATE_KEY": stack.keyring.jwt_private_key,
+        "CURRENCY": stack.service("catalog")["CURRENCY"],
         "MAIL_BACKEND": "file",
         "MAIL_DIR": str(stack.directory / "mail"),
         "RUN_DIRECTORY": str(stack.directory),
