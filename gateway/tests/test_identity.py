@@ -36,6 +36,9 @@ FORGED = {
     "X-HTTP-Method-Override": "DELETE",
     "X-Souk-Actor": "user/1",
     "X-Auth-Mode": "optional",
+    "Traceparent": f"00-{'a' * 32}-{'b' * 16}-01",
+    "Tracestate": "evil=1",
+    "Baggage": "user=root",
     "Proxy": "http://evil.example",
 }
 EXPECTED = {

@@ -89,3 +89,19 @@ def test_the_runbook_has_a_chapter_for_the_alert(rule):
 @every_alert
 def test_an_alert_asks_for_what_our_code_tells(rule, exposed):
     assert faults(rule["expr"], exposed) == []
+
+
+def test_every_process_of_the_composition_is_a_target():
+    document = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
+    targets = {
+        (target, each["labels"]["service"], each["labels"]["role"])
+        for job in document["scrape_configs"]
+        for each in job["static_configs"]
+        for target in each["targets"]
+    }
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
+    names = [name for name in compose["services"] if re.fullmatch(r".+-(web|worker)|shipper", name)]
+    parts = [(name, *name.partition("-")[::2]) for name in names]
+
+    assert len(names) == 11
+    assert targets == {(f"{name}:8000", who, role or "worker") for name, who, role in parts}

@@ -73,9 +73,19 @@ class _ClearErrors(click.Group):
     envvar="OPEN_STORE",
     help="Let guests of the online store buy without a token.",
 )
+@click.option(
+    "--traces",
+    envvar="OTEL_EXPORTER_OTLP_ENDPOINT",
+    help="A collector that takes OpenTelemetry's traces.",
+)
 @click.pass_context
 def main(
-    context: click.Context, *, run_directory: Path, web_workers: int, open_store: bool
+    context: click.Context,
+    *,
+    run_directory: Path,
+    web_workers: int,
+    open_store: bool,
+    traces: str | None,
 ) -> None:
     """Souk's whole stack on this machine, without containers."""
     context.obj = Stack(
@@ -84,6 +94,7 @@ def main(
         REPOSITORY / "gateway",
         web_workers=web_workers,
         open_store=open_store,
+        traces=traces,
     )
 
 

@@ -32,6 +32,7 @@ class Environments:
     gateway: Path
     web_workers: int = 1
     open_store: bool = False
+    traces: str | None = None
 
     @cached_property
     def mariadb(self) -> MariaDB:
@@ -108,6 +109,7 @@ class Environments:
             "RATE_LIMIT_FACTOR": RATE_LIMIT_FACTOR,
             "CURRENCY": "USD",
             "OPEN_STORE": str(self.open_store).lower(),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": self.traces or "",
             **self._own(service),
         }
 

@@ -39,6 +39,7 @@ class Stack:
         gateway: the repository's gateway folder, with the nginx template.
         web_workers: web processes of catalog and of orders; each takes about 80 MB.
         open_store: whether guests of the online store may buy without a token.
+        traces: a collector that takes OpenTelemetry's traces.
     """
 
     directory: Path
@@ -47,6 +48,7 @@ class Stack:
     terminal: Terminal = field(default_factory=Terminal)
     web_workers: int = 1
     open_store: bool = False
+    traces: str | None = None
 
     @cached_property
     def supervisor(self) -> Supervisor:
@@ -66,6 +68,7 @@ class Stack:
             self.gateway,
             web_workers=self.web_workers,
             open_store=self.open_store,
+            traces=self.traces,
         )
 
     def up(self) -> None:

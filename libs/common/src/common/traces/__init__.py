@@ -33,7 +33,7 @@ def start_traces(
     Each process calls it for itself, after its forks: a thread sends the spans.
     """
     global _spans  # noqa: PLW0603 - one per process, as the libraries' own
-    if config.otel_exporter_otlp_endpoint is None:
+    if not config.otel_exporter_otlp_endpoint:
         return
     if _spans is None:
         let_in()
