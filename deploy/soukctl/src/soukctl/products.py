@@ -2,7 +2,8 @@
 """Products in and out, as files."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
@@ -44,16 +45,8 @@ def import_(
     """
     tally = Tally()
     reading = Reading(from_text=is_csv(file), tally=tally)
-    me = Shop.of(config).get("/v1/users/me")
     try:
-        with database_of(config, "catalog") as database:
-            importer = Importer(
-                database=database,
-                seller_id=me["id"],
-                seller_name=me["username"],
-                currency=config.currency,
-                dry_run=dry_run,
-            )
+        with _importer(config, dry_run=dry_run) as importer:
             _work_through(file, reading, importer, quiet=as_json)
     except KeyboardInterrupt:
         say_beside(f"{_said(tally, dry_run=dry_run)} The same command again does the rest.")
@@ -90,6 +83,20 @@ def export(config: Config, *, output: Path | None, as_json: bool) -> None:
     write_all(records, COLUMNS, output=output, as_json=as_json, things="products")
 
 
+@contextmanager
+def _importer(config: Config, *, dry_run: bool) -> Iterator[Importer]:
+    """Whoever may log in as an admin, and has catalog's database, may import."""
+    me = Shop.of(config).get("/v1/users/me")
+    with database_of(config, "catalog") as database:
+        yield Importer(
+            database=database,
+            seller_id=me["id"],
+            seller_name=me["username"],
+            currency=config.currency,
+            dry_run=dry_run,
+        )
+
+
 def _work_through(file: Path, reading: Reading, importer: Importer, *, quiet: bool) -> None:
     with file.open("rb") as raw, progress(quiet=quiet) as bar:
         task = bar.add_task("rows", total=file.stat().st_size, said="")
@@ -108,8 +115,7 @@ def _said(tally: Tally, *, dry_run: bool) -> str:
 
 
 def _write_report(path: Path, faults: Sequence[Fault]) -> None:
-    if not faults:
-        path.unlink(missing_ok=True)
+    if not faults and not path.exists():  # the report of an earlier try is not left as it was
         return
     with whole_file(path) as file:
         writer = CSVWriter(file, ("row", "sku", "field", "fault"))

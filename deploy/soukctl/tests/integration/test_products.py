@@ -84,7 +84,7 @@ def test_good_rows_go_in_and_faulty_ones_are_reported_until_they_are_corrected(
     }
     outcome = soukctl("products", "import", str(write(lamps(3))))
     assert (outcome.exit_code, count(catalog, Product.id)) == (0, 3)
-    assert not report.exists()
+    assert report.read_text().split() == ["row,sku,field,fault"]
 
 
 def test_an_interrupted_import_is_begun_again_and_each_product_is_there_once(
