@@ -45,6 +45,8 @@ class _ClearErrors(click.Group):
             return super().invoke(ctx)
         except SettingsMissing as error:
             raise click.UsageError(str(error), ctx) from error
+        except BrokenPipeError:
+            raise  # click ends silently: `soukctl events tail | head` is no fault
         except SAID_CLEARLY as error:
             raise click.ClickException(_sentence(error)) from error
 

@@ -2,8 +2,9 @@
 """Where the shop is, and with what its operator gets in. A command asks for what it uses."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from common.settings import Settings
 
@@ -12,6 +13,18 @@ SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")
 
 class SettingsMissing(Exception):
     """A command can't work without settings that nobody gave."""
+
+
+def _url_of(*schemes: str) -> AfterValidator:
+    def check(url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must begin with {' or '.join(f'{one}://' for one in schemes)}")
+        return url
+
+    return AfterValidator(check)
+
+
+DatabaseURL = Annotated[SecretStr, _url_of("mysql+pymysql")]
 
 
 class Config(Settings):
@@ -27,18 +40,18 @@ class Config(Settings):
         run_directory: Where a local stack keeps its data; its disk is looked after.
     """
 
-    gateway_url: str | None = None
+    gateway_url: str | None = Field(default=None, pattern="^https?://")
     admin_username: str | None = None
     admin_email: str | None = None
     admin_password: SecretStr | None = None
     demo_password: SecretStr | None = None
-    auth_database_url: SecretStr | None = None
-    catalog_database_url: SecretStr | None = None
-    orders_database_url: SecretStr | None = None
-    notifier_database_url: SecretStr | None = None
-    analytics_database_url: SecretStr | None = None
-    amqp_url: SecretStr | None = None
-    redis_url: SecretStr | None = None
+    auth_database_url: DatabaseURL | None = None
+    catalog_database_url: DatabaseURL | None = None
+    orders_database_url: DatabaseURL | None = None
+    notifier_database_url: DatabaseURL | None = None
+    analytics_database_url: DatabaseURL | None = None
+    amqp_url: Annotated[SecretStr, _url_of("amqp", "amqps")] | None = None
+    redis_url: Annotated[SecretStr, _url_of("redis", "rediss")] | None = None
     auth_secret_key: SecretStr | None = None
     jwt_private_key: SecretStr | None = None
     mail_backend: str | None = None

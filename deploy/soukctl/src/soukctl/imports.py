@@ -64,12 +64,11 @@ class Reading:
     def products(self, rows: Iterable[Row]) -> Iterator[NewProduct]:
         for row in rows:
             self.tally.rows += 1
-            found = len(self.faults)
             product = self._read(row)
-            if product is not None and len(self.faults) == found:
-                yield product
-            else:
+            if product is None:
                 self.tally.faulty += 1
+            else:
+                yield product
 
     def _read(self, row: Row) -> NewProduct | None:
         if row.fields is None:
@@ -85,6 +84,7 @@ class Reading:
         first = self._seen.setdefault(wanted.sku, row.number)
         if first != row.number:
             self._refuse(row, "sku", f"is in row {first} already")
+            return None
         return NewProduct(**wanted.model_dump())
 
     def _validate(self, fields: dict[str, Any]) -> ImportedProductIn:

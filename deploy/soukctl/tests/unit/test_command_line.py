@@ -56,13 +56,15 @@ def test_what_is_not_set_is_named_all_at_once_and_nothing_else_is_needed(soukctl
     assert "AMQP_URL" not in outcome.stderr
 
 
-def test_a_setting_that_is_wrong_is_named_without_its_value(soukctl, monkeypatch):
-    monkeypatch.setenv("CURRENCY", "dollars")
+def test_settings_that_are_wrong_are_all_named_without_their_values(soukctl, monkeypatch):
+    wrong = ("CURRENCY", "GATEWAY_URL", "AMQP_URL", "REDIS_URL", "ORDERS_DATABASE_URL")
+    for name in wrong:
+        monkeypatch.setenv(name, "dollars")
 
     outcome = soukctl("audit")
 
     assert outcome.exit_code == 2
-    assert "CURRENCY" in outcome.stderr
+    assert [name for name in wrong if f"{name}: " in outcome.stderr] == list(wrong)
     assert "dollars" not in outcome.stderr
 
 
