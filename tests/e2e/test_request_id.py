@@ -16,11 +16,11 @@ STORY = {
 }
 
 
-def logged(shop, request_id):
+def logged(stack, request_id):
     """Who logged what under this id, in all files of all processes."""
     lines = [
         json.loads(line)
-        for path in (shop.run_directory / "logs").glob("*.log")
+        for path in (stack.directory / "logs").glob("*.log")
         for line in path.read_text().splitlines()
         if line.startswith("{") and request_id in line
     ]
@@ -29,7 +29,7 @@ def logged(shop, request_id):
     }
 
 
-def test_the_gateways_id_is_in_the_logs_of_all_who_took_part_and_in_the_mail(shop):
+def test_the_gateways_id_is_in_the_logs_of_all_who_took_part_and_in_the_mail(shop, stack):
     lamp = shop.product(shop.admin(), "Traced lamp", quantity=9)
     ada = shop.sign_up()
     mine = "c0ffee" * 5 + "c0"
@@ -46,8 +46,8 @@ def test_the_gateways_id_is_in_the_logs_of_all_who_took_part_and_in_the_mail(sho
     given = first.headers["X-Request-Id"]
 
     assert given not in {mine, second.headers["X-Request-Id"]}, "the client's word is none"
-    eventually(lambda: logged(shop, given) >= STORY, seconds=30, what=f"all logs of {given}")
-    assert logged(shop, mine) == set()
+    eventually(lambda: logged(stack, given) >= STORY, seconds=30, what=f"all logs of {given}")
+    assert logged(stack, mine) == set()
     for answer in (first, second):
         address, order_id = f"{ada.username}@mail.example", answer.json()["id"]
         (mail,) = shop.wait_for_mail(address, naming=order_id, subject="rder")
