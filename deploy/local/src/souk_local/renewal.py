@@ -71,18 +71,18 @@ class Renewal:
         imported everything, seconds later, nobody would answer.
         """
         leader = self._pid(program)
-        for oldest in sorted(children_of(leader)):
-            self._replace(oldest, leader, program)
+        for _oldest in children_of(leader):
+            self._replace_oldest(leader, program)
 
-    def _replace(self, oldest: int, leader: int, program: str) -> None:
+    def _replace_oldest(self, leader: int, program: str) -> None:
         log, before = self.supervisor.log(program), children_of(leader)
         end = log.stat().st_size
         os.kill(leader, signal.SIGTTIN)
         self._wait(lambda: children_of(leader) - before, f"{program}'s new process")
         (new,) = children_of(leader) - before
         self._wait(lambda: _says_ready(log, end, new), f"{program}'s process {new}")
+        # It answers on its kept connections for some seconds more; nobody has to wait for its end.
         os.kill(leader, signal.SIGTTOU)
-        self._wait(lambda: oldest not in children_of(leader), f"the end of process {oldest}")
 
     def _renew_worker(self, program: str, port: int) -> None:
         """A worker finishes its batch and ends; what comes meanwhile waits for its successor."""
