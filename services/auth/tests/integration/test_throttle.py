@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from prometheus_client import REGISTRY
 
 from auth.throttle import LONGEST_WAIT_SECONDS, REMEMBERED_SECONDS, Throttle
 
@@ -53,6 +54,24 @@ def test_a_wait_is_told_in_whole_seconds_and_never_as_less_than_it_is(throttle, 
     redis.set("login:user/1:wait", 1, px=1500)
 
     assert throttle.seconds_to_wait("user/1") == 2
+
+
+def test_judged_passwords_are_counted_by_what_they_were(throttle):
+    def counted():
+        return {
+            outcome: REGISTRY.get_sample_value("souk_passwords_total", {"outcome": outcome}) or 0
+            for outcome in ("right", "wrong", "throttled")
+        }
+
+    before = counted()
+    for _ in range(10):
+        assert throttle.seconds_to_wait("user/1") == 0
+        throttle.failed("user/1")
+    assert throttle.seconds_to_wait("user/1") == 1
+    throttle.succeeded("user/1")
+
+    more = {outcome: count - before[outcome] for outcome, count in counted().items()}
+    assert more == {"right": 1, "wrong": 10, "throttled": 1}
 
 
 def test_a_success_forgets_failures_and_wait(throttle):
