@@ -92,7 +92,10 @@ def _known(tree: exp.Expression) -> tuple[set[Place], list[tuple[Place, Place]]]
     for condition in _conditions(tree):
         match condition:
             case exp.EQ(this=exp.Column() as left, expression=exp.Column() as right):
-                equal += [(_place(left), _place(right)), (_place(right), _place(left))]
+                here = id(condition.find_ancestor(*QUERY))
+                pairs = ((_place(left), _place(right)), (_place(right), _place(left)))
+                # A subquery uses what is known around it, and not the other way about.
+                equal += [(known, other) for known, other in pairs if other[0] == here]
             case exp.EQ(this=exp.Column() as column, expression=value) if isinstance(
                 value, CONSTANT
             ):
@@ -109,11 +112,8 @@ def _conditions(tree: exp.Expression) -> Iterator[exp.Expression]:
     for clause in tree.find_all(exp.Where, exp.Join):
         held = clause.this if isinstance(clause, exp.Where) else clause.args.get("on")
         if held is not None:
-            yield from (
-                (part.unnest() for part in held.unnest().flatten())
-                if isinstance(held.unnest(), exp.And)
-                else [held.unnest()]
-            )
+            parts = held.unnest().flatten() if isinstance(held.unnest(), exp.And) else [held]
+            yield from (part.unnest() for part in parts)
 
 
 def _place(column: exp.Column) -> Place:

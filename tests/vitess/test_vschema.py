@@ -176,6 +176,14 @@ def test_a_statement_that_says_its_shard_is_let_through(service, statement):
         ),
         (
             "orders",
+            (
+                "SELECT * FROM orders WHERE EXISTS (SELECT * FROM order_items"
+                " WHERE order_items.order_id = orders.id AND order_items.order_id = %s)"
+            ),
+            ["orders"],
+        ),
+        (
+            "orders",
             "SELECT * FROM carts WHERE EXISTS (SELECT * FROM carts WHERE carts.customer_id = %s)",
             ["carts"],
         ),
