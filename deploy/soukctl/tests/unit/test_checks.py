@@ -6,8 +6,10 @@ import pytest
 from common.amqp import Topology
 from common.amqp.inspection import QueueState
 from common.contracts import OrderPlaced
-from soukctl.checks.broker import faults
+from soukctl.checks.broker import broker, faults
 from soukctl.checks.database import unsafe
+from soukctl.checks.gateway import service
+from soukctl.config import Config
 
 SAFE = {
     "innodb_flush_log_at_trx_commit": "1",
@@ -74,3 +76,31 @@ def test_what_is_wrong_with_a_reader_s_queues_is_found_with_a_way_out(seen, said
 
     assert [one.said.startswith(said) for one in found] == ([] if said is None else [True])
     assert all(one.state == "wrong" and one.fix.endswith(".") for one in found)
+
+
+@pytest.mark.parametrize(
+    ("report", "state", "said"),
+    [
+        ({"ok": True, "checks": {"database": {"ok": True}}}, "well", "is ready"),
+        ({"ok": False, "error": "no answer"}, "wrong", "gives no answer"),
+        (None, "wrong", "gives no answer"),
+        (
+            {"ok": True, "checks": {"database": {"ok": True}, "redis": {"ok": False}}},
+            "wrong",
+            "does not reach redis",
+        ),
+    ],
+)
+def test_a_service_s_own_report_is_understood(report, state, said):
+    found = service("orders", report)
+
+    assert (found.state, found.said) == (state, said)
+    assert bool(found.fix) == (state == "wrong")
+
+
+def test_a_broker_that_is_away_is_found_without_its_password():
+    [found] = broker(Config(amqp_url="amqp://root:never-shown@127.0.0.1:1/souk"))
+
+    assert found.state == "wrong"
+    assert "AMQP_URL" in found.fix
+    assert "never-shown" not in repr(found)

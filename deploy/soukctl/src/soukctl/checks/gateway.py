@@ -32,7 +32,7 @@ def gateway(config: Config) -> Iterator[Finding]:
     yield well("gateway", f"{url} answers")
     services = client.readiness().body
     said = services.get("services", {}) if isinstance(services, dict) else {}
-    yield from (_service(name, said.get(name)) for name in SERVICES)
+    yield from (service(name, said.get(name)) for name in SERVICES)
 
 
 def token(config: Config) -> Iterator[Finding]:
@@ -50,7 +50,8 @@ def token(config: Config) -> Iterator[Finding]:
         yield well("token", f"{me['username']} logs in as admin, and the token is taken")
 
 
-def _service(name: str, report: Mapping[str, Any] | None) -> Finding:
+def service(name: str, report: Mapping[str, Any] | None) -> Finding:
+    """What a service's own report means, as the gateway hands it on."""
     subject = f"{name} web"
     if report is None or "checks" not in report:
         fix = f"start `python -m {name} web`, or correct the gateway's {name.upper()}_UPSTREAM; "
