@@ -169,6 +169,7 @@ class Subscriber:
         consumer.acknowledge([item.delivery for item in items])
         for item in items:
             self._tell(item, is_duplicate=item.envelope.id in duplicates)
+            duplicates.add(item.envelope.id)
 
     def _handle(self, session: Session, items: Sequence[_Item]) -> set[Any]:
         consumer = self._topology.service
