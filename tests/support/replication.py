@@ -4,7 +4,7 @@
 import secrets
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,10 @@ class Replication:
         self.process.wait_until_ready(START_SECONDS)
         self.ask(self.copy, "SET GLOBAL read_only = 1")
 
+    def end(self) -> None:
+        self.go_on()
+        self.stop()
+
     def ask(self, server: MariaDB, statement: str) -> list[tuple[Any, ...]]:
         """What *server* answers to its administrator."""
         root = f"root:{server.root_password}@127.0.0.1:{server.port}"
@@ -94,18 +98,15 @@ def replicated(directory: Path) -> Iterator[Replication]:
         )
         for number, port in zip((PRIMARY, COPY), free_ports(2), strict=True)
     )
-    first = ServerProcess.start(primary)
-    second = ServerProcess.start(copy)
-    pair = Replication(primary, copy, second)
-    try:
+    with ExitStack() as running:
+        first = ServerProcess.start(primary)
+        running.callback(first.stop)
+        pair = Replication(primary, copy, ServerProcess.start(copy))
+        running.callback(pair.end)
         first.wait_until_ready(START_SECONDS)
-        second.wait_until_ready(START_SECONDS)
+        pair.process.wait_until_ready(START_SECONDS)
         _follow(pair, password)
         yield pair
-    finally:
-        pair.go_on()
-        pair.process.stop()
-        first.stop()
 
 
 def _follow(pair: Replication, password: str) -> None:
