@@ -35,7 +35,8 @@ command again sees what the winner wrote. By number, never by class: PyMySQL rai
 violation as the same class as a deadlock."""
 
 NOT_AVAILABLE = frozenset(
-    {1040, 1053, 1203, 1290, 1836, 1021, 1114, 1049, 1146, 2002, 2003, 2006, 2013, 2014, 2055}
+    {1040, 1053, 1203, 1290, 1836, 1021, 1114, 1049, 1146, 1927}
+    | {2002, 2003, 2006, 2013, 2014, 2055}
 )
 """Too many connections, shutting down, read-only, disk full, no schema or no tables yet, every way
 to lose a connection."""
