@@ -3,6 +3,7 @@
 
 import secrets
 from pathlib import Path
+from typing import Any
 
 from dotenv import dotenv_values
 
@@ -54,14 +55,11 @@ def variables(keyring: Keyring) -> dict[str, str]:
 
 def _keyring(values: dict[str, str]) -> Keyring:
     made = Keyring.generate()
-    owners = {secret: getattr(made, secret) for secret in PER_OWNER}
-    return Keyring(
-        **{secret: values[name] for secret, name in SINGLE.items()},
-        **{
-            secret: {owner: values[PER_OWNER[secret].format(owner.upper())] for owner in old}
-            for secret, old in owners.items()
-        },
-    )
+    kept: dict[str, Any] = {secret: values[name] for secret, name in SINGLE.items()}
+    for secret, name in PER_OWNER.items():
+        owners = getattr(made, secret)
+        kept[secret] = {owner: values[name.format(owner.upper())] for owner in owners}
+    return Keyring(**kept)
 
 
 def _quoted(value: str) -> str:
