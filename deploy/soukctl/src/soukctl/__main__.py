@@ -11,6 +11,7 @@ from common.logs import configure_logs
 from common.migrations import MigrationBusy
 from common.problems import Problem
 from soukctl.audit import audit
+from soukctl.backup import backup
 from soukctl.config import Config, SettingsMissing
 from soukctl.create_admin import create_admin
 from soukctl.db import db
@@ -21,6 +22,7 @@ from soukctl.events import events
 from soukctl.keys import keys
 from soukctl.orders import orders
 from soukctl.products import products
+from soukctl.restore import restore
 from soukctl.seed import seed
 from soukctl.shop import Refused
 
@@ -91,7 +93,8 @@ def main(context: click.Context, *, env_file: Path | None) -> None:
 
 
 for command in (
-    *(audit, create_admin, db, dead_letters, doctor, events, keys, orders, products, seed),
+    *(audit, backup, create_admin, db, dead_letters, doctor, events, keys, orders, products),
+    *(restore, seed),
 ):
     main.add_command(command)
 

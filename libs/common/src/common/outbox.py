@@ -50,6 +50,9 @@ SETTLE = text(
 """With order and limit these rows are looked up one by one. Without, a small table is read from its
 start, through the rows that another relay holds, until one of both is a deadlock's victim."""
 
+RELAYS_REST = func.concat("souk-rest-", func.database())
+"""Who has this named lock keeps the schema's events in the outbox: a backup, for some seconds."""
+
 FIRST_DELAY_SECONDS = 1
 LONGEST_DELAY_SECONDS = 60
 
@@ -99,7 +102,7 @@ def claim(session: Session, *, limit: int, now: datetime) -> Sequence[Row[Any]]:
         select(outbox_messages)
         # Else a long backlog is sorted first, and all of it is locked for these few.
         .with_hint(outbox_messages, "FORCE INDEX (PRIMARY)")
-        .where(outbox_messages.c.next_attempt_at <= now)
+        .where(outbox_messages.c.next_attempt_at <= now, func.is_free_lock(RELAYS_REST) == 1)
         .order_by(outbox_messages.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)

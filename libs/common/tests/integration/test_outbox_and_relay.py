@@ -11,7 +11,7 @@ import orjson
 import pytest
 from pika import URLParameters
 from prometheus_client import REGISTRY
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 
 from common import outbox
 from common.amqp import BrokerUnavailable, Publisher
@@ -75,6 +75,21 @@ def relay(database, amqp_url):
     publisher = Publisher(amqp_url, "relay")
     yield Relay(database, publisher)
     publisher.close()
+
+
+def test_while_a_backup_begins_a_relay_rests_and_whoever_tells_does_not_wait(
+    database, topology, relay, broker
+):
+    with database.engine.connect() as backup:
+        assert backup.execute(select(func.get_lock(outbox.RELAYS_REST, 0))).scalar() == 1
+        append(database, "patient")
+        assert relay.run_once() == 0
+        orders_in(broker, 0)
+        assert len(waiting(database)) == 1
+        backup.execute(select(func.release_lock(outbox.RELAYS_REST)))
+
+    assert relay.run_once() == 1
+    assert orders_in(broker, 1) == ["patient"]
 
 
 def test_what_was_rolled_back_is_never_told(database, topology, relay, broker):

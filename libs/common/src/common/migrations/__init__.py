@@ -76,3 +76,18 @@ def migrate_to_head(url: str, versions: Path) -> bool:
             return True
     finally:
         engine.dispose()
+
+
+def migrate_to(connection: Connection, versions: Path, revision: str) -> None:
+    """Bring a schema that nobody else has to one revision, which may be an old one.
+
+    Raises:
+        CommandError: No step leads there from what the schema is.
+    """
+    command.upgrade(alembic_config(versions, connection), revision)
+    connection.commit()
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The last step that a schema has seen; None for one that no step has."""
+    return MigrationContext.configure(connection).get_current_revision()
