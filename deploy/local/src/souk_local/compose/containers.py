@@ -75,7 +75,9 @@ class Containers:
         """Stop and remove the containers; their data stays unless told otherwise."""
         self.refuse_silence()
         self.prepare()
-        self._compose("down", "--remove-orphans", *(["--volumes"] if with_data else []))
+        # Every profile's: Prometheus would hold the network otherwise.
+        everything = ["--profile", "*", "down", "--remove-orphans"]
+        self._compose(*everything, *(["--volumes"] if with_data else []))
 
     def prepare(self) -> Keyring:
         """Make the secrets that are missing, and the servers' files."""
