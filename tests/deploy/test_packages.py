@@ -45,17 +45,40 @@ def test_no_wheel_holds_tests(wheels):
     assert not [name for name in held if "test" in name]
 
 
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory):
+    """The libraries of a lock; programs with equal locks find the same, and leave it as it was."""
+    made = {}
+
+    def of(program):
+        lock = ROOT / "requirements" / f"{program}.lock"
+        if (text := lock.read_text()) not in made:
+            made[text] = tmp_path_factory.mktemp(program)
+            run(UV, "venv", "--quiet", "--clear", "--python", sys.executable, made[text], cwd=ROOT)
+            pip("install", made[text], "--no-deps", "--require-hashes", "-r", lock)
+        return made[text]
+
+    return of
+
+
+def pip(command, environment, *arguments):
+    python = environment / "bin" / "python"
+    return run(UV, "pip", command, "--quiet", "--python", python, *arguments, cwd=ROOT)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_program_runs_from_its_own_lock_alone(program, wheels, tmp_path):
-    python = tmp_path / "bin" / "python"
-    run(UV, "venv", "--quiet", "--python", sys.executable, tmp_path, cwd=ROOT)
-    install = [UV, "pip", "install", "--quiet", "--python", python]
-    run(*install, "--no-deps", "--require-hashes", "-r", f"requirements/{program}.lock", cwd=ROOT)
-    # Without an index, what the lock lacks is found nowhere.
+def test_a_program_runs_from_its_own_lock_alone(program, wheels, libraries, tmp_path):
     ours = f"souk-{program.removeprefix('souk')}"
-    run(*install, "--no-index", "--find-links", wheels, ours, cwd=ROOT)
-    run(python, "-I", "-m", program, "--help", cwd=tmp_path)
-    if program in SERVICES:
-        written = (ROOT / "services" / program / "migrations").glob("[0-9]*.py")
-        found = run(python, "-I", "-c", NAME_MIGRATIONS, program, cwd=tmp_path)
-        assert found.split() == sorted(step.name for step in written)
+    environment = libraries(program)
+    python = environment / "bin" / "python"
+    try:
+        # Without an index, what the lock lacks is found nowhere.
+        pip("install", environment, "--no-index", "--find-links", wheels, ours)
+        run(python, "-I", "-m", program, "--help", cwd=tmp_path)
+        if program in SERVICES:
+            written = (ROOT / "services" / program / "migrations").glob("[0-9]*.py")
+            found = run(python, "-I", "-c", NAME_MIGRATIONS, program, cwd=tmp_path)
+            assert found.split() == sorted(step.name for step in written)
+    finally:
+        pip("uninstall", environment, *(wheel.name.split("-")[0] for wheel in wheels.glob("*.whl")))
