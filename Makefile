@@ -61,8 +61,9 @@ test-compose: setup ## The shop from outside, tested on a stack of containers of
 setup: ## Make .venv from the hashed locks; done by the others when needed
 	@deploy/local/bootstrap
 
+# Two processes for everything; a choice is run by one, in its order.
 test: setup ## Run all tests; ARGS="-k stock" and the like go to pytest
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest $(or $(ARGS),-n 2 --dist loadgroup --no-loadscope-reorder)
 
 chaos: setup ## Kill everything while people buy, and judge each round; MINUTES=30 SEED=7
 	@CHAOS_MINUTES=$(or $(MINUTES),5) CHAOS_SEED=$(SEED) $(PYTHON) -m pytest tests/chaos -q $(ARGS)

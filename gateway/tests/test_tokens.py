@@ -93,7 +93,7 @@ def test_no_token_is_401_and_says_so(gateway, services):
         {"jti": ...},
         {"epoch": ...},
     ],
-    ids=str,
+    ids="-".join,
 )
 def test_well_signed_token_with_a_wrong_claim_is_invalid(gateway, services, issuer, changes):
     answer = gateway.ask(PRIVATE, token=issuer.token(**changes))

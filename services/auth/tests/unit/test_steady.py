@@ -82,7 +82,7 @@ def test_a_week_later_it_has_expired(steady):
         *({"without": name} for name in ("iss", "aud", "sub", "typ", "exp", "iat", "nbf", "jti")),
         {"without": "epoch"},
     ],
-    ids=str,
+    ids="-".join,
 )
 def test_a_token_that_is_wrong_in_one_thing_is_none(steady, fault):
     assert steady.read(forged(steady)).user_id == 7

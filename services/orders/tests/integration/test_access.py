@@ -2,11 +2,11 @@
 """Who may call what, and what a bad request gets."""
 
 import time
-from uuid import uuid4
 
 import pytest
 from catalog_stub import LAMP
 
+ORDER = "5b7e4a52-9d0f-4a6e-8d77-0f4b4f5c1a11"
 CLOSED = [
     ("GET", "/v1/cart"),
     ("DELETE", "/v1/cart"),
@@ -14,8 +14,8 @@ CLOSED = [
     ("DELETE", "/v1/cart/items/11"),
     ("POST", "/v1/orders"),
     ("GET", "/v1/orders"),
-    ("GET", f"/v1/orders/{uuid4()}"),
-    ("POST", f"/v1/orders/{uuid4()}/cancel"),
+    ("GET", f"/v1/orders/{ORDER}"),
+    ("POST", f"/v1/orders/{ORDER}/cancel"),
 ]
 
 
