@@ -57,7 +57,7 @@ def database(database_of, clean):
 @pytest.fixture
 def sender(database, wire, moto, service_settings, monkeypatch):
     """Sends through the proxy; it is told of a hanging SES sooner than in production."""
-    monkeypatch.setattr(ses, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(ses, "READ_SECONDS", 1.5)
     config = service_settings(
         Config,
         database=database,

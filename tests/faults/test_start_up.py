@@ -99,10 +99,15 @@ def test_processes_that_were_there_first_become_ready_without_a_restart(roles, a
 
     for dependency in ORDER:
         absent[dependency].heal()
+    auth = next(role for role in roles if role.name == "auth web")
     for role in roles:
-        eventually(
-            lambda role=role: role.answers("/readyz", 200), seconds=30, what=f"{role.name} ready"
-        )
+        if role is not auth:
+            eventually(
+                lambda role=role: role.answers("/readyz", 200),
+                seconds=30,
+                what=f"{role.name} ready",
+            )
+    assert auth.answers("/readyz", 503), "auth is ready without its table of keys"
     # The tables come last of all. The workers have looked for them, and are still there.
     workers = [role for role in roles if role.name.endswith("worker")]
     for role in workers:
@@ -116,6 +121,7 @@ def test_processes_that_were_there_first_become_ready_without_a_restart(roles, a
     for service, url in schemas.items():
         migrate_to_head(url, migrations_of(service))
 
+    eventually(lambda: auth.answers("/readyz", 200), seconds=30, what="auth ready")
     catalog = next(role for role in roles if role.name == "catalog web")
     eventually(lambda: catalog.answers("/v1/products", 200), what="products")
     for role in roles:

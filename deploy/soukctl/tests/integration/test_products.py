@@ -92,7 +92,13 @@ def test_an_interrupted_import_is_begun_again_and_each_product_is_there_once(
 ):
     path = write(lamps(2000))
     command = [sys.executable, "-m", "soukctl", "--env-file", str(env_file), "products", "import"]
-    with subprocess.Popen([*command, str(path)], stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        [*command, str(path)],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores Ctrl-C, and so would we below one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as running:
         eventually(lambda: count(catalog, Product.id), seconds=60)
         running.send_signal(signal.SIGINT)
         _, said = running.communicate(timeout=30)
