@@ -4,13 +4,18 @@
 import hashlib
 import os
 from contextlib import ExitStack
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 import click
+import orjson
 from alembic.util import CommandError
 from rich.progress import Progress, TaskID
 from sqlalchemy import Connection
+from sqlalchemy.orm import Session
 
+from analytics.commands import add_view_partitions
 from common.migrations import migrate_to, migrate_to_head, revision_of
 from common.roles import migrations_of
 from soukctl.archive import Manifest, Reader, Schema, reading
@@ -57,7 +62,7 @@ def restore(config: Config, *, file: Path, secrets_to: Path | None, as_json: boo
             _must_be_empty(service, connection, schemas[service])
         bar.update(task, description="restoring")
         for service, connection in connections.items():
-            _prepare(service, connection, schemas[service])
+            _prepare(service, connection, archive)
             _fill(service, connection, archive, bar, task)
         for service in schemas:
             migrate_to_head(config.database_url(service), migrations_of(service))
@@ -80,7 +85,8 @@ def _must_be_empty(service: str, connection: Connection, schema: Schema) -> None
     connection.rollback()
 
 
-def _prepare(service: str, connection: Connection, schema: Schema) -> None:
+def _prepare(service: str, connection: Connection, archive: Reader) -> None:
+    schema = archive.manifest.schemas[service]
     try:
         migrate_to(connection, migrations_of(service), schema.revision)
     except CommandError as error:
@@ -89,10 +95,21 @@ def _prepare(service: str, connection: Connection, schema: Schema) -> None:
     if tables.keys() != schema.tables.keys():
         strange = ", ".join(sorted(tables.keys() ^ schema.tables.keys()))
         raise Refused(f"The schema of {service} and the backup differ in tables: {strange}")
+    if service == "analytics":
+        _partition_views(connection, archive)
     for name, content in schema.tables.items():
         if content.counter is not None:
             set_counter(connection, tables[name], content.counter)
     connection.commit()
+
+
+def _partition_views(connection: Connection, archive: Reader) -> None:
+    """A partition for each day again: else all old views would have to go with the oldest."""
+    for line in islice(archive.lines("analytics", "views"), 1):
+        first = datetime.fromisoformat(orjson.loads(line)["at"]).date()
+        last = datetime.fromisoformat(archive.manifest.made_at).date()
+        with Session(connection) as session:
+            add_view_partitions(session, today=first, days_ahead=(last - first).days)
 
 
 def _fill(

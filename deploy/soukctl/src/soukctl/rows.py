@@ -9,13 +9,15 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import orjson
 from sqlalchemy import Column, Connection, MetaData, Table, func, select, text
 
 BATCH = 500
+MOST_BYTES = 1 << 20
+READ_AT_ONCE = 20
+"""A picture may have megabytes."""
 COUNTER = re.compile(r"\bAUTO_INCREMENT=(\d+)")
 OTHERS = frozenset({"alembic_version"})
 
@@ -32,7 +34,7 @@ def lines_of(connection: Connection, table: Table) -> Iterator[bytes]:
     columns = _kept(table)
     names = [str(column.name) for column in columns]  # orjson takes no kind of str but str itself
     query = select(*columns).order_by(*table.primary_key.columns)
-    streamed = connection.execution_options(yield_per=BATCH)
+    streamed = connection.execution_options(yield_per=READ_AT_ONCE)
     with streamed.execute(query) as rows:
         for row in rows:
             said = (_said(value) for value in row)
@@ -47,10 +49,23 @@ def insert_lines(connection: Connection, table: Table, lines: Iterable[bytes]) -
         KeyError: A line lacks a column.
     """
     columns = _kept(table)
-    rows = (_row(columns, line) for line in lines)
-    while batch := list(islice(rows, BATCH)):
-        connection.execute(table.insert(), batch)
+    for batch in _batches(lines):
+        connection.execute(table.insert(), [_row(columns, line) for line in batch])
         yield len(batch)
+
+
+def _batches(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """As many as are quick in one statement; of pictures few."""
+    batch: list[bytes] = []
+    size = 0
+    for line in lines:
+        batch.append(line)
+        size += len(line)
+        if len(batch) == BATCH or size > MOST_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def counter_of(connection: Connection, table: Table) -> int | None:

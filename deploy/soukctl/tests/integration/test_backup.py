@@ -3,10 +3,13 @@
 
 import json
 import tarfile
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy.orm import Session
 
+from analytics.queries import view_partitions
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
 from soukctl.config import SERVICES
@@ -47,11 +50,11 @@ def source(database_of, clean, shop_urls, monkeypatch):
     with database_of("analytics").engine.begin() as connection:
         minute = "INSERT INTO product_minutes VALUES ('2026-01-02', 1, 2, 3, 4, :revenue)"
         connection.execute(text(minute), {"revenue": 10**37})
-        for number in range(1200):
-            connection.execute(
-                text("INSERT INTO sales VALUES (:id, 0, 1, 1, 5, '2026-01-02', 'placed')"),
-                {"id": f"{number:032}"},
-            )
+        sales = text("INSERT INTO sales VALUES (:id, 0, 1, 1, 5, '2026-01-02', 'placed')")
+        connection.execute(sales, [{"id": f"{number:032}"} for number in range(1200)])
+        viewed = datetime.now(UTC).date() - timedelta(days=2)
+        view = "INSERT INTO views VALUES (:at, :id, 1, NULL, '-', 200)"
+        connection.execute(text(view), {"at": viewed, "id": BYTES[:16]})
 
 
 @pytest.fixture
@@ -76,13 +79,16 @@ def archive(soukctl, source, tmp_path):
 
 
 def test_what_comes_back_is_what_was_there(soukctl, archive, target, tmp_path):
-    target()
+    urls = target()
 
     outcome = soukctl("restore", str(archive), "--json")
 
     assert outcome.exit_code == 0, outcome.output
-    assert json.loads(outcome.stdout)["rows"]["analytics"] == 1201
+    assert json.loads(outcome.stdout)["rows"]["analytics"] == 1202
     assert soukctl("db", "check").exit_code == 0
+    analytics = create_engine(urls["analytics"], poolclass=NullPool)
+    with Session(analytics) as session:
+        assert len(view_partitions(session)) == 3  # a day each, up to the backup's
     again = tmp_path / "again.tar"
     assert soukctl("backup", str(again), "--settle", "0").exit_code == 0
     with tarfile.open(archive) as one, tarfile.open(again) as other:
