@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people see, and what programs read: results on standard output, the rest beside it."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -13,7 +14,10 @@ from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., object])
 
-OUTPUT = Console(highlight=False, soft_wrap=True)
+UNFOLDED = 1000
+"""Columns of a pipe or a file, where nobody wants a table's cells folded."""
+
+OUTPUT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else UNFOLDED)
 BESIDE = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
