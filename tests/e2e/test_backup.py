@@ -87,7 +87,7 @@ def test_a_shop_that_was_backed_up_while_it_sold_sells_on_after_its_data_are_los
 
     assert made.exit_code == 0, made.output
     assert restored.exit_code == 0, restored.output
-    eventually(GatewayClient(shop.url).is_ready, seconds=60)
+    eventually(GatewayClient(shop.url).is_ready, seconds=180)
     again = shop.log_in(ada.username)
     assert again.get(f"/v1/orders/{kept['id']}").json()["total"] == kept["total"]
     lines = soukctl("orders", "export", "--json").stdout.splitlines()
@@ -95,4 +95,4 @@ def test_a_shop_that_was_backed_up_while_it_sold_sells_on_after_its_data_are_los
     assert promised[0] in there
     assert promised[-1] not in there  # the backup was taken in the middle
     assert again.order({"items": [{"product": lamp["id"], "quantity": 1}]}).status_code == 201
-    eventually(lambda: soukctl("audit").exit_code == 0, seconds=60)
+    eventually(lambda: soukctl("audit").exit_code == 0, seconds=120)
