@@ -63,7 +63,7 @@ setup: ## Make .venv from the hashed locks; done by the others when needed
 
 # Two processes for everything; a choice is run by one, in its order.
 test: setup ## Run all tests; ARGS="-k stock" and the like go to pytest
-	@$(PYTHON) -m pytest $(or $(ARGS),-n 2 --dist loadgroup --no-loadscope-reorder)
+	@$(PYTHON) -m pytest $(or $(ARGS),-n 2 --no-loadscope-reorder)
 
 chaos: setup ## Kill everything while people buy, and judge each round; MINUTES=30 SEED=7
 	@CHAOS_MINUTES=$(or $(MINUTES),5) CHAOS_SEED=$(SEED) $(PYTHON) -m pytest tests/chaos -q $(ARGS)
