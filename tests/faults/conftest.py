@@ -107,12 +107,14 @@ def environments(servers, wires, database_of, service_key, private_key):
 
 @pytest.fixture(scope="package")
 def house(
-    servers, wires, database_of, environments, no_queues, tmp_path_factory
+    servers, wires, database_of, clean, environments, no_queues, tmp_path_factory
 ) -> Iterator[House]:
     broker = Broker(servers.amqp_url)
     for reader in (reader for service in SERVICES for reader in readers_of(service)):
         reader.declare(servers.amqp_url)  # also of those who do not live here
     databases = {service: database_of(service) for service in SERVICES}
+    for database in databases.values():
+        clean(database)  # other rooms had it before, and left their admins and keys
     made = House(wires, databases, broker)
     for service in ("catalog", "orders"):
         wires[f"{service}/auth"] = Proxy("127.0.0.1", made.ports["auth"])
