@@ -186,9 +186,13 @@ class House:
 
     def waiting(self, service: str, kind: str = "%") -> int:
         """About how many things events of that kind wait that the broker has not confirmed yet."""
-        query = text("SELECT COUNT(DISTINCT subject) FROM outbox_messages WHERE type LIKE :kind")
-        return int(
-            self.databases[service].read(lambda session: session.scalar(query, {"kind": kind}))
+        return len(self.waiting_about(service, kind))
+
+    def waiting_about(self, service: str, kind: str = "%") -> set[str]:
+        """The things that these events are about."""
+        query = text("SELECT DISTINCT subject FROM outbox_messages WHERE type LIKE :kind")
+        return self.databases[service].read(
+            lambda session: set(session.scalars(query, {"kind": kind}))
         )
 
     def wire(self, role: str, dependency: str) -> Proxy:

@@ -39,8 +39,11 @@ def test_confirmed_orders_keep_their_units_while_the_broker_is_down_for_long(
         well.wire(role, "broker").refuse()
 
     orders = [buyer.order(f"k{number}", product).body["id"] for number in range(3)]
+    subjects = {f"order/{order}" for order in orders}
     eventually(
-        lambda: well.waiting("catalog", "ReservationOverdue") == 3, seconds=20, what="all overdue"
+        lambda: subjects <= well.waiting_about("catalog", "ReservationOverdue"),
+        seconds=20,
+        what="all overdue",
     )
 
     assert late.order("k", product).status == 409
