@@ -21,6 +21,12 @@ COMMANDS = Histogram("souk_command_seconds", "Commands, with all their attempts"
 COMMAND_RETRIES = Counter(
     "souk_command_retries_total", "Commands run again after a lost race", ["command", "errno"]
 )
+BATCH_SIZES = Histogram(
+    "souk_batch_size",
+    "Items that shared one transaction or one call",
+    ["batch"],
+    buckets=(1, 2, 4, 8, 16, 32, 64),
+)
 OUTBOX_DEPTH = Gauge(
     "souk_outbox_depth", "Events that wait for the broker", multiprocess_mode="max"
 )
