@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 STACK := $(PYTHON) -P -m souk_local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down restart purge status logs audit repair drill test lint fmt types lock openapi chaos k8s-secrets \
+.PHONY: help setup up down restart purge status logs audit repair drill test lint fmt types lock openapi chaos bench k8s-secrets \
   compose compose-down compose-purge test-compose
 
 help: ## Show the targets
@@ -67,6 +67,9 @@ test: setup ## Run all tests; ARGS="-k stock" and the like go to pytest
 
 chaos: setup ## Kill everything while people buy, and judge each round; MINUTES=30 SEED=7
 	@CHAOS_MINUTES=$(or $(MINUTES),5) CHAOS_SEED=$(SEED) $(PYTHON) -m pytest tests/chaos -q $(ARGS)
+
+bench: setup ## Measure both sides of every ratio and write docs/benchmarks.md; P=P1,P2
+	@PYTHONPATH=tests $(PYTHON) -m benchmarks $(P)
 
 lint: setup types ## Check style, types and who may import whom
 	$(PYTHON) -m ruff check .

@@ -16,11 +16,11 @@ S = TypeVar("S", bound=Stack)
 
 
 @contextmanager
-def private(kind: type[S]) -> Iterator[S]:
+def private(kind: type[S], *, web_workers: int = 2) -> Iterator[S]:
     """Every process of the product, on ports of its own, beside any other stack."""
     # A short path: the sockets below it may have no more than 107 characters.
     directory = Path(tempfile.mkdtemp(prefix="souk-")) / "run"
-    stack = kind(directory, Ports.free(), ROOT / "gateway", web_workers=2)
+    stack = kind(directory, Ports.free(), ROOT / "gateway", web_workers=web_workers)
     try:
         stack.up()
         yield stack

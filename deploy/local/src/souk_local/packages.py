@@ -22,8 +22,8 @@ FILES = {
     "nginx": ("nginx",),
     "libnginx-mod-http-js": ("/usr/lib/nginx/modules/ngx_http_js_module.so",),
 }
-TOOLS = {"prometheus": ("promtool",)}
-"""What no stack needs, and some tests do."""
+TOOLS = {"prometheus": ("promtool",), "wrk": ("wrk",)}
+"""What no stack needs, and some tests and benchmarks do."""
 
 
 class PackagesMissing(Exception):

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All benchmarks, in the order in which they are run. A new module adds its line here."""
+
+from benchmarks import orders
+from benchmarks.benchmark import Benchmark
+
+ALL: tuple[Benchmark, ...] = (*orders.BENCHMARKS,)

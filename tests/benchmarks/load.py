@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Load from ``wrk``: of all clients the one that takes least from the processors it shares."""
+
+import json
+import secrets
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from souk_local.executables import executable
+
+SCRIPT = Path(__file__).with_name("load.lua")
+SLACK_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of one round.
+
+    Attributes:
+        good: Answers as they were wanted.
+        odd: What else came, in words, or None.
+    """
+
+    seconds: float
+    good: int
+    odd: str | None
+    median_ms: float
+    p99_ms: float
+
+    @property
+    def rate(self) -> float:
+        """Good answers a second."""
+        return self.good / self.seconds
+
+
+def gets(
+    url: str,
+    paths: Sequence[str],
+    *,
+    clients: int,
+    seconds: int = 2,
+    token: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Load:
+    """GET these pages, one or at random; an answer below 400 is good."""
+    tokens = [f"Bearer {token}"] if token else []
+    told = _wrk(url, "GET", "", (paths, tokens, ()), clients, seconds, headers or {})
+    odd = {"refused": told["refused"], "without an answer": told["broken"]}
+    return _load(told, told["requests"] - told["refused"], odd)
+
+
+def posts(
+    url: str,
+    path: str,
+    *,
+    body: str,
+    products: Sequence[int],
+    tokens: Sequence[str] = ("-",),
+    clients: int,
+    seconds: int = 3,
+) -> Load:
+    """POST *body*, each time with a key of its own; only a 201 is good.
+
+    Args:
+        body: JSON in which ``PRODUCT`` stands for one of *products*, at random.
+    """
+    files = ([path], [f"Bearer {token}" for token in tokens], [str(each) for each in products])
+    told = _wrk(url, "POST", body, files, clients, seconds, {"Content-Type": "application/json"})
+    statuses: dict[str, int] = told["statuses"]
+    good = statuses.pop("201", 0)
+    return _load(told, good, statuses | {"without an answer": told["broken"]})
+
+
+def _load(told: Mapping[str, Any], good: int, odd: Mapping[str, int]) -> Load:
+    words = ", ".join(f"{count} × {what}" for what, count in odd.items() if count)
+    return Load(told["seconds"], good, words or None, told["median_ms"], told["p99_ms"])
+
+
+def _wrk(
+    url: str,
+    method: str,
+    body: str,
+    files: Sequence[Sequence[str]],
+    clients: int,
+    seconds: int,
+    headers: Mapping[str, str],
+) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as directory:
+        names = [_written(Path(directory, str(n)), lines) for n, lines in enumerate(files)]
+        command = [
+            executable("wrk"),
+            *("--threads", "1", "--connections", str(clients), "--duration", f"{seconds}s"),
+            *("--timeout", "30s", "--script", str(SCRIPT)),
+            *(word for name, value in headers.items() for word in ("--header", f"{name}: {value}")),
+            url,
+            *("--", method, body, *names, secrets.token_hex(6), str(secrets.randbelow(2**31))),
+        ]
+        limit = seconds + SLACK_SECONDS
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=limit)
+    if done.returncode:
+        raise RuntimeError(f"wrk failed: {done.stderr.strip() or done.stdout.strip()}")
+    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return told
+
+
+def _written(path: Path, lines: Sequence[str]) -> str:
+    # In files: a token in a command line is seen by everybody on the machine.
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return str(path)
