@@ -1,30 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls from one service to another. Only this module knows requests."""
+"""Calls from one service to another. Only this module knows urllib3."""
 
 from typing import Any, Self
 
 import orjson
-import requests
 from pybreaker import CircuitBreaker, CircuitBreakerError
-from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ReadTimeoutError
-from urllib3.util.retry import Retry
+from urllib3 import BaseHTTPResponse, Timeout, connection_from_url
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.util import Retry, parse_url
 
 from common.context import current_trace
 from common.problems import Unavailable
 from common.tokens import ServiceTokens
+from common.traces import calling
 
 CONNECT_SECONDS = 0.5
 FAILURES_BEFORE_OPEN = 8
 OPEN_SECONDS = 2
+FIRST_FAILURE = 500
 
 
 class Answer:
     """What the other service said."""
 
-    def __init__(self, response: requests.Response) -> None:
-        self.status = response.status_code
-        self._content = response.content
+    def __init__(self, response: BaseHTTPResponse) -> None:
+        self.status = response.status
+        self._content = response.data
 
     def json(self) -> Any:
         return orjson.loads(self._content)
@@ -60,20 +61,16 @@ class Client:
     def __init__(
         self, base_url: str, tokens: ServiceTokens | None, *, read_seconds: float = 3.0
     ) -> None:
-        self._base_url = base_url.rstrip("/")
         self._tokens = tokens
-        self._timeout = (CONNECT_SECONDS, read_seconds)
         self._breaker = CircuitBreaker(fail_max=FAILURES_BEFORE_OPEN, reset_timeout=OPEN_SECONDS)
-        self._session = requests.Session()
-        self._session.trust_env = False
         # Once more on a fresh connection: a kept-alive one may have been closed under us. Only
         # methods that may be repeated; the reserve command is a PUT for that reason too.
         retries = _OnceMore(
             total=1, connect=1, read=1, status=0, allowed_methods={"GET", "PUT"}, backoff_factor=0
         )
-        adapter = HTTPAdapter(max_retries=retries, pool_maxsize=32)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        timeout = Timeout(connect=CONNECT_SECONDS, read=read_seconds)
+        self._pool = connection_from_url(base_url, maxsize=32, retries=retries, timeout=timeout)
+        self._base_path = (parse_url(base_url).path or "").rstrip("/")
 
     def get(self, path: str) -> Answer:
         return self._call("GET", path, None)
@@ -97,27 +94,27 @@ class Client:
             # so lets one request at a time through.
             with self._breaker.calling():
                 return self._send(method, path, body)
-        except (requests.RequestException, CircuitBreakerError) as error:
+        except (HTTPError, CircuitBreakerError) as error:
             raise Unavailable("A service that this needs does not answer; try again.") from error
 
     def _send(self, method: str, path: str, body: bytes | None) -> Answer:
+        headers = self._headers(has_body=body is not None)
+        with calling(method, headers):
+            response = self._pool.urlopen(
+                method, self._base_path + path, body, headers, redirect=False
+            )
+            if response.status >= FIRST_FAILURE:
+                raise HTTPError(response.status)
+        return Answer(response)
+
+    def _headers(self, *, has_body: bool) -> dict[str, str]:
         headers = {
             "X-Request-Id": current_trace().correlation_id,
             "X-Souk-Actor": current_trace().actor,
             "Accept": "application/json",
         }
-        if body is not None:
+        if has_body:
             headers["Content-Type"] = "application/json"
         if self._tokens is not None:
             headers["Authorization"] = f"Bearer {self._tokens.issue()}"
-        response = self._session.request(
-            method,
-            self._base_url + path,
-            data=body,
-            headers=headers,
-            timeout=self._timeout,
-            allow_redirects=False,
-        )
-        if response.status_code >= requests.codes.server_error:
-            response.raise_for_status()
-        return Answer(response)
+        return headers

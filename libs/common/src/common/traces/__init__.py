@@ -6,7 +6,7 @@ event causes later belongs to the same trace: its envelope says which span it ca
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,11 @@ def let_in() -> None:
 def current_parent() -> str | None:
     """The span that works now, for an envelope; None where nobody traces."""
     return _spans.current_parent() if _spans else None
+
+
+def calling(method: str, headers: MutableMapping[str, str]) -> AbstractContextManager[None]:
+    """A span for a call to another service in the block; the headers say which."""
+    return _spans.calling(method, headers) if _spans else nullcontext()
 
 
 def publishing(messages: Sequence["Outgoing"]) -> AbstractContextManager[None]:

@@ -2,8 +2,8 @@
 """The spans themselves. This module and its neighbour are imported where spans are wanted."""
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, MutableMapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import orjson
@@ -11,7 +11,6 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.redis import RedisInstrumentor
-from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -83,7 +82,6 @@ class Spans:
         provider.add_span_processor(BatchSpanProcessor(exporter))
         trace.set_tracer_provider(provider)
         self._tracer = trace.get_tracer("souk")
-        RequestsInstrumentor().instrument()
         RedisInstrumentor().instrument()
         for engine in engines:
             follow_statements(engine, self._tracer)
@@ -122,18 +120,23 @@ class Spans:
             return self._tracer.start_span(name, _context_of(told), kind=SpanKind.PRODUCER)
 
     @contextmanager
-    def handling(self, event_type: str, parent: str | None) -> Iterator[None]:
+    def calling(self, method: str, headers: MutableMapping[str, str]) -> Iterator[None]:
+        with self._working(method, None, SpanKind.CLIENT):
+            _wire.inject(headers)
+            yield
+
+    def handling(self, event_type: str, parent: str | None) -> AbstractContextManager[None]:
+        return self._working(f"handle {event_type}", _context_of(parent), SpanKind.CONSUMER)
+
+    @contextmanager
+    def _working(self, name: str, parent: Context | None, kind: SpanKind) -> Iterator[None]:
         with self._tracer.start_as_current_span(
-            f"handle {event_type}",
-            _context_of(parent),
-            kind=SpanKind.CONSUMER,
-            record_exception=False,
-            set_status_on_exception=False,
+            name, parent, kind=kind, record_exception=False, set_status_on_exception=False
         ) as span:
             try:
                 yield
             except Exception as error:
-                # Only its kind: its text may hold what the event holds.
+                # Only its kind: its text may hold what the event or the answer holds.
                 span.set_status(StatusCode.ERROR, type(error).__name__)
                 raise
 
