@@ -27,6 +27,7 @@ KEYS_ASK_AGAIN_SECONDS = 5
 REMEMBERED_TOKENS = 4096
 SERVICE_AUDIENCE = "internal"
 SERVICE_TOKEN_SECONDS = 60
+REMEMBERED_SERVICE_TOKENS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +196,7 @@ class ServiceTokens:
         self._key = key
         self._service = service
         self._issued: tuple[float, str] = (0.0, "")
+        self._accepted: dict[str, tuple[str, int]] = {}
 
     def issue(self) -> str:
         """A token for the next call; one is used for half its life."""
@@ -215,9 +217,23 @@ class ServiceTokens:
     def verify(self, token: str) -> str:
         """The name of the service that calls.
 
+        Its key is for good, so a token's signature is checked once; the clock always.
+
         Raises:
             TokenExpired, TokenInvalid: It is none.
         """
+        known = self._accepted.get(token)
+        if known is None:
+            known = self._check(token)
+            if len(self._accepted) >= REMEMBERED_SERVICE_TOKENS:
+                self._accepted.clear()
+            self._accepted[token] = known
+        caller, expires_at = known
+        if expires_at <= time.time():
+            raise TokenExpired
+        return caller
+
+    def _check(self, token: str) -> tuple[str, int]:
         try:
             claims = jwt.decode(
                 token,
@@ -226,8 +242,8 @@ class ServiceTokens:
                 audience=SERVICE_AUDIENCE,
                 options={"require": ["iss", "aud", "sub", "iat", "exp"], "strict_aud": True},
             )
+            return str(claims["iss"]), int(claims["exp"])
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired from error
         except (jwt.PyJWTError, ValueError) as error:
             raise TokenInvalid from error
-        return str(claims["iss"])

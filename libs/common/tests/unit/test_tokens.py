@@ -488,6 +488,18 @@ def test_an_old_service_token_is_refused():
         ServiceTokens(SERVICE_KEY, "catalog").verify(service_token(iat=NOW - 90, exp=NOW - 30))
 
 
+def test_a_service_token_that_was_accepted_is_refused_when_its_time_is_over(monkeypatch):
+    catalog = ServiceTokens(SERVICE_KEY, "catalog")
+    token = ServiceTokens(SERVICE_KEY, "orders").issue()
+    assert [catalog.verify(token), catalog.verify(token)] == ["orders", "orders"]
+
+    later = time.time() + tokens.SERVICE_TOKEN_SECONDS
+    monkeypatch.setattr(tokens.time, "time", lambda: later)
+
+    with pytest.raises(TokenExpired):
+        catalog.verify(token)
+
+
 def test_a_service_token_is_used_for_half_its_life(monkeypatch):
     ours = ServiceTokens(SERVICE_KEY, "orders")
     first = ours.issue()
