@@ -29,7 +29,8 @@ log = get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LOST_RACES = frozenset({1020, 1062, 1205, 1213, 3572})
+DUPLICATE_KEY = 1062
+LOST_RACES = frozenset({1020, DUPLICATE_KEY, 1205, 1213, 3572})
 """Snapshot conflict, duplicate key, lock wait timeout, deadlock, NOWAIT: whoever runs the whole
 command again sees what the winner wrote. By number, never by class: PyMySQL raises a CHECK
 violation as the same class as a deadlock."""
@@ -223,7 +224,7 @@ class Database:
                     log.info("command_lost_race", command=name, attempt=attempt, errno=number)
                     COMMAND_RETRIES.labels(name, str(number)).inc()
                     if attempt == ATTEMPTS:
-                        if number == 1062:  # noqa: PLR2004 - a bug of ours: the command never looks
+                        if number == DUPLICATE_KEY:  # a bug of ours: the command never looks
                             raise
                         raise Unavailable from error
                     # Jitter, so that the losers do not meet again.

@@ -3,11 +3,12 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from threading import Event as Signal
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -28,9 +29,11 @@ Handler = Callable[[Session, Any, Envelope], None]
 """What to do about one event: ``on_order_placed(session, event, envelope)``. It must do no harm
 when it runs twice, and it must not mind news that are older than what it knows."""
 
-BatchHandler = Callable[[Session, Sequence[tuple[Any, Envelope]]], None]
-"""What to do about many events of one kind at once, for kinds that come by the thousand: the same
-promises as a handler's, with a few statements for all of them. No trace is set: they have many."""
+BatchHandler = Callable[[Session, Sequence[tuple[Any, Envelope]]], Collection[UUID]]
+"""What to do about many events of one kind at once, for kinds that come by the thousand, with a few
+statements for all of them. It knows each event again by the key of what it writes, and returns the
+ids of those that it knew: the inbox would write each of them a second time, and is not asked. No
+trace is set: they have many."""
 
 MOST_ATTEMPTS = 6
 RECEIVE_SECONDS = 0.5
@@ -171,22 +174,30 @@ class Subscriber:
             self._tell(item, is_duplicate=item.envelope.id in duplicates)
             duplicates.add(item.envelope.id)
 
-    def _handle(self, session: Session, items: Sequence[_Item]) -> set[Any]:
-        consumer = self._topology.service
-        known = inbox.already_handled(session, consumer, [item.envelope.id for item in items])
-        fresh = {item.envelope.id: item for item in items if item.envelope.id not in known}
-        # The inbox comes first: a second worker with the same event fails here, before any effect.
-        inbox.remember(session, consumer, fresh.keys())
-        batches: defaultdict[type[Event], list[tuple[Any, Envelope]]] = defaultdict(list)
-        for item in fresh.values():
-            envelope = item.envelope
-            if type(item.event) in self._batch_handlers:
-                batches[type(item.event)].append((item.event, envelope))
-                continue
-            with traced(_trace_of(envelope)), _span_of(item):
-                self._handlers[type(item.event)](session, item.event, envelope)
+    def _handle(self, session: Session, items: Sequence[_Item]) -> set[UUID]:
+        """Handle each event that is new; returns the ids of the others."""
+        alone: dict[UUID, _Item] = {}
+        batches: defaultdict[type[Event], dict[UUID, tuple[Any, Envelope]]] = defaultdict(dict)
+        for item in items:
+            event_class, envelope = type(item.event), item.envelope
+            if event_class in self._batch_handlers:
+                batches[event_class][envelope.id] = item.event, envelope
+            else:
+                alone[envelope.id] = item
+        known = self._handle_alone(session, alone) if alone else set()
         for event_class, received in batches.items():
-            self._batch_handlers[event_class](session, received)
+            known.update(self._batch_handlers[event_class](session, list(received.values())))
+        return known
+
+    def _handle_alone(self, session: Session, items: Mapping[UUID, _Item]) -> set[UUID]:
+        consumer = self._topology.service
+        known = inbox.already_handled(session, consumer, items.keys())
+        # The inbox comes first: a second worker with the same event fails here, before any effect.
+        inbox.remember(session, consumer, items.keys() - known)
+        for event_id, item in items.items():
+            if event_id not in known:
+                with traced(_trace_of(item.envelope)), _span_of(item):
+                    self._handlers[type(item.event)](session, item.event, item.envelope)
         return known
 
     def _tell(self, item: _Item, *, is_duplicate: bool) -> None:

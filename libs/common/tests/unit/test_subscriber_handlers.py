@@ -12,7 +12,8 @@ TOPOLOGY = Topology(service="analytics", events=(OrderPlaced, ProductViewed))
 def one(_session, _event, _envelope) -> None: ...
 
 
-def many(_session, _received) -> None: ...
+def many(_session, _received) -> set:
+    return set()
 
 
 def subscriber(handlers, batch_handlers) -> Subscriber:

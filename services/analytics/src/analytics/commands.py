@@ -5,13 +5,14 @@ Counters move in the same transaction as the rows that they count, and only by w
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import insert, select, text, tuple_, update
-from sqlalchemy.dialects.mysql import insert as mysql_insert
+from sqlalchemy import select, text, tuple_, update
+from sqlalchemy.dialects.mysql import Insert, insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from analytics import queries
@@ -25,10 +26,23 @@ from analytics.models import (
     Sale,
     View,
 )
+from common.db import DUPLICATE_KEY, error_number
 from common.events import Envelope
 
+# The tables, not the classes: those would send a statement for each change between rows with a
+# viewer and rows without, and make the text of a long statement anew each time.
 VIEWS = Base.metadata.tables["views"]
+MINUTES = Base.metadata.tables["product_minutes"]
 METRICS = ("views", "orders", "units", "revenue")
+
+
+def _added_to_minutes() -> Insert:
+    new = insert(MINUTES)
+    grown = {name: MINUTES.c[name] + new.inserted[name] for name in METRICS}
+    return new.on_duplicate_key_update(grown)
+
+
+ADD_TO_MINUTES = _added_to_minutes()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,26 +102,42 @@ def append_to_log(session: Session, *, envelope: Envelope) -> bool:
     return True
 
 
-def record_views(session: Session, *, views: Iterable[NewView]) -> int:
-    """Store and count those *views* that are not stored yet; returns how many were new.
+def record_views(session: Session, *, views: Iterable[NewView]) -> set[UUID]:
+    """Store and count those *views* that are not stored yet; returns the ids of the others.
 
-    Three statements, however many views.
+    A few statements, however many views. Nearly always all of them are new: so they are stored
+    without asking first, and only where one is known all are asked for.
     """
-    asked = {(view.at, view.event_id): view for view in views}
-    key = tuple_(View.at, View.event_id)
-    known = session.execute(select(View.at, View.event_id).where(key.in_(asked)))
-    new = [asked[at, event_id] for at, event_id in asked.keys() - {tuple(row) for row in known}]
-    if not new:
-        return 0
-    new.sort(key=lambda view: (view.at, view.event_id))
-    # The table, not the class: the latter would send a statement for each change between rows with
-    # a viewer and rows without.
-    session.execute(insert(VIEWS), [vars(view) for view in new])
+    told = {(view.at, view.event_id): view for view in views}
+    known: set[tuple[datetime, UUID]] = set()
+    try:
+        with session.begin_nested():
+            _store(session, told)
+    except IntegrityError as error:
+        if error_number(error) != DUPLICATE_KEY:
+            raise
+        known = _stored(session, told)
+        told = {key: view for key, view in told.items() if key not in known}
+        _store(session, told)
     counts: defaultdict[tuple[datetime, int], Count] = defaultdict(Count)
-    for view in new:
+    for view in told.values():
         counts[minute_of(view.at), view.product_id].views += 1
     add_counts(session, counts)
-    return len(new)
+    return {event_id for _, event_id in known}
+
+
+def _store(session: Session, views: Mapping[tuple[datetime, UUID], NewView]) -> None:
+    # In the order of the key, so that two workers wait for each other in one direction only.
+    rows = [vars(views[key]) for key in sorted(views)]
+    if rows:
+        session.execute(insert(VIEWS), rows)
+
+
+def _stored(
+    session: Session, keys: Collection[tuple[datetime, UUID]]
+) -> set[tuple[datetime, UUID]]:
+    query = select(View.at, View.event_id).where(tuple_(View.at, View.event_id).in_(keys))
+    return {(row.at, row.event_id) for row in session.execute(query)}
 
 
 def record_order(
@@ -222,11 +252,7 @@ def add_counts(session: Session, counts: Counts) -> None:
         {"minute": minute, "product_id": product_id, **vars(counts[minute, product_id])}
         for minute, product_id in sorted(counts)
     ]
-    statement = mysql_insert(ProductMinute).values(rows)
-    grown = {
-        name: getattr(ProductMinute, name) + getattr(statement.inserted, name) for name in METRICS
-    }
-    session.execute(statement.on_duplicate_key_update(grown))
+    session.execute(ADD_TO_MINUTES, rows)
 
 
 def _take_back(session: Session, counts: Counts) -> None:

@@ -8,6 +8,7 @@ that holds even when the inbox has forgotten it.
 from collections.abc import Sequence
 from functools import wraps
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -94,7 +95,7 @@ def _record(
 
 def on_products_viewed(
     session: Session, received: Sequence[tuple[ProductViewed, Envelope]]
-) -> None:
+) -> set[UUID]:
     views = [
         NewView(
             at=envelope.time,
@@ -106,7 +107,7 @@ def on_products_viewed(
         )
         for event, envelope in received
     ]
-    commands.record_views(session, views=views)
+    return commands.record_views(session, views=views)
 
 
 def on_anything(_session: Session, _event: Event, _envelope: Envelope) -> None:

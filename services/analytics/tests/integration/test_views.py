@@ -2,6 +2,7 @@
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Thread
 
+import pytest
 from sqlalchemy import event as hooks
 from sqlalchemy import func, select, update
 
@@ -47,26 +48,60 @@ def test_views_are_not_in_the_log(database, hear, teller):
     assert database.read(lambda session: session.scalar(select(func.count(LoggedEvent.seq)))) == 0
 
 
-def test_a_batch_takes_three_statements_however_many_views(database, teller, counted):
-    batch = [
+@pytest.fixture
+def batch(teller):
+    return [
         teller.view(product, viewer=viewer, at=NOON + timedelta(seconds=second))
         for product in (LAMP, CHAIR)
         for viewer in (None, 1, 2)
         for second in range(20)
     ]
-    statements = []
 
-    def count(_connection, _cursor, statement, *_):
-        statements.append(statement.split()[0])
 
-    hooks.listen(database.engine, "before_cursor_execute", count)
-    try:
-        database.run(on_products_viewed, batch)
-    finally:
-        hooks.remove(database.engine, "before_cursor_execute", count)
+@pytest.fixture
+def statements(database):
+    """The first words of what is sent to the database."""
+    sent = []
 
-    assert statements == ["SELECT", "INSERT", "INSERT"]
-    assert counted() == {(NOON, LAMP): (60, 0, 0, 0), (NOON, CHAIR): (60, 0, 0, 0)}
+    def note(_connection, _cursor, statement, *_):
+        sent.append(statement.split()[0])
+
+    hooks.listen(database.engine, "before_cursor_execute", note)
+    yield sent
+    hooks.remove(database.engine, "before_cursor_execute", note)
+
+
+SIXTY_EACH = {(NOON, LAMP): (60, 0, 0, 0), (NOON, CHAIR): (60, 0, 0, 0)}
+
+
+def test_a_batch_takes_two_writes_however_many_views(database, batch, counted, statements):
+    assert database.run(on_products_viewed, batch) == set()
+
+    assert statements == ["SAVEPOINT", "INSERT", "RELEASE", "INSERT"]
+    assert counted() == SIXTY_EACH
+
+
+@pytest.mark.parametrize("known", [1, 60, 119])
+def test_what_is_known_of_a_batch_is_told_and_the_rest_counts(
+    database, batch, counted, statements, known
+):
+    database.run(on_products_viewed, batch[::-1][:known])
+    statements.clear()
+
+    told = database.run(on_products_viewed, batch)
+
+    assert told == {envelope.id for _, envelope in batch[::-1][:known]}
+    assert statements == ["SAVEPOINT", "INSERT", "ROLLBACK", "SELECT", "INSERT", "INSERT"]
+    assert counted() == SIXTY_EACH
+
+
+def test_a_batch_that_is_known_altogether_writes_nothing(database, batch, counted, statements):
+    database.run(on_products_viewed, batch)
+    statements.clear()
+
+    assert len(database.run(on_products_viewed, batch)) == len(batch)
+    assert statements == ["SAVEPOINT", "INSERT", "ROLLBACK", "SELECT"]
+    assert counted() == SIXTY_EACH
 
 
 def at_once(database, command, batches) -> None:
