@@ -2,7 +2,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.amqp.publisher import Confirms
+from common.amqp.line import Confirms
 
 FIRST = st.integers(1, 10**6)
 

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Receiving in batches: take what is there, let the caller finish it, then acknowledge."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pika import BasicProperties, BlockingConnection
-from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import NackError, UnroutableError
+from pika import BasicProperties
+from pika.channel import Channel
 from pika.frame import Method
 from pika.spec import Basic
 
-from common.amqp.connection import BROKER_ERRORS, BrokerUnavailable, connect
+from common.amqp.connection import BrokerUnavailable
+from common.amqp.line import CONFIRM_SECONDS, Answers, Line
 from common.amqp.topology import DEAD_EXCHANGE, KINDS
 from common.clock import rfc3339, utcnow
 
@@ -41,34 +41,33 @@ class Consumer:
 
     Args:
         exchange: The service's own exchange, through which retries go.
-        prefetch: How many messages may be unacknowledged per queue.
+        most: How many messages ``receive`` gives at once.
     """
 
     def __init__(
-        self, url: str, name: str, *, queues: Sequence[str], exchange: str, prefetch: int = 100
+        self, url: str, name: str, *, queues: Sequence[str], exchange: str, most: int = 100
     ) -> None:
         self._exchange = exchange
-        self._arrived: list[Delivery] = []
+        self._most = most
+        self._arrived: deque[Delivery] = deque()
         self._in_hand: Counter[str] = Counter()
-        self._lost_queue: str | None = None
-        self._connection: BlockingConnection = connect(url, name)
-        try:
-            self._channel: BlockingChannel = self._connection.channel()
-            self._channel.confirm_delivery()
-            self._channel.basic_qos(prefetch_count=prefetch)
-            self._channel.add_on_cancel_callback(self._on_cancel)
-            for queue in queues:
-                self._channel.basic_consume(queue, self._on_message_of(queue), consumer_tag=queue)
-        except BROKER_ERRORS as error:
-            self.close()
-            raise BrokerUnavailable(str(error)) from error
+        self._line = Line(url, name)
+        self._line.open()
+        self._consume(queues)
+
+    def _consume(self, queues: Sequence[str]) -> None:
+        channel, begun = self._line.channel, Answers(self._line, len(queues))
+        # The broker sends the next batch while this one is handled.
+        channel.basic_qos(prefetch_count=2 * self._most)
+        channel.add_on_cancel_callback(self._on_cancel)
+        for queue in queues:
+            arrived = self._on_message_of(queue)
+            channel.basic_consume(queue, arrived, consumer_tag=queue, callback=begun.add)
+        begun.wait()
 
     def _on_message_of(self, queue: str) -> Any:
         def arrived(
-            _channel: BlockingChannel,
-            method: Basic.Deliver,
-            properties: BasicProperties,
-            body: bytes,
+            _channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
         ) -> None:
             self._in_hand[queue] += 1
             self._arrived.append(
@@ -80,11 +79,13 @@ class Consumer:
                     properties=properties,
                 )
             )
+            if len(self._arrived) == 1:
+                self._line.stop()
 
         return arrived
 
     def _on_cancel(self, frame: Method[Any]) -> None:
-        self._lost_queue = frame.method.consumer_tag
+        self._line.fail(self, f"the queue {frame.method.consumer_tag} is gone")
 
     def receive(self, *, wait: float) -> list[Delivery]:
         """What has arrived, at least one message or after *wait* seconds none.
@@ -93,23 +94,16 @@ class Consumer:
             BrokerUnavailable: The connection broke, or one of the queues was deleted; what was not
                 acknowledged comes again.
         """
-        try:
-            self._connection.process_data_events(time_limit=wait)
-        except BROKER_ERRORS as error:
-            raise BrokerUnavailable(str(error) or type(error).__name__) from error
-        if self._lost_queue is not None:
-            raise BrokerUnavailable(f"the queue {self._lost_queue} is gone")
-        batch, self._arrived = self._arrived, []
-        return batch
+        self._line.run(wait, until=lambda: bool(self._arrived))
+        return [self._arrived.popleft() for _ in range(min(self._most, len(self._arrived)))]
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Tell the broker that these are done, each by its own tag, never ``multiple``."""
-        try:
-            for delivery in deliveries:
-                self._channel.basic_ack(delivery.tag)
-                self._in_hand[delivery.queue] -= 1
-        except BROKER_ERRORS as error:
-            raise BrokerUnavailable(str(error)) from error
+        channel = self._line.channel
+        for delivery in deliveries:
+            channel.basic_ack(delivery.tag)
+            self._in_hand[delivery.queue] -= 1
+        self._line.flush()
 
     def retry_later(self, delivery: Delivery, reason: str) -> None:
         """Put *delivery* into its retry queue with one attempt more, then acknowledge it here."""
@@ -129,13 +123,11 @@ class Consumer:
         properties = delivery.properties
         properties.headers = {**(properties.headers or {}), **headers}
         properties.delivery_mode = 2
-        try:
-            # This waits for its confirm: the message is never in neither queue.
-            self._channel.basic_publish(exchange, key, delivery.body, properties, mandatory=True)
-        except (UnroutableError, NackError) as error:
-            raise BrokerUnavailable(f"{key} does not take messages") from error
-        except BROKER_ERRORS as error:
-            raise BrokerUnavailable(str(error)) from error
+        message = key, delivery.body, properties
+        # This waits for its confirm: the message is never in neither queue.
+        refused, returned = self._line.publish(exchange, [message], 1, timeout=CONFIRM_SECONDS)
+        if refused or returned:
+            raise BrokerUnavailable(f"{key} does not take messages")
         self.acknowledge([delivery])
 
     def backlog(self, queue: str) -> dict[str, int]:
@@ -144,30 +136,20 @@ class Consumer:
         Raises:
             BrokerUnavailable: The connection broke, or one of the queues is gone.
         """
-        try:
-            found = {
-                kind: self._channel.queue_declare(f"{queue}{suffix}", passive=True)
-                for kind, suffix in KINDS.items()
-            }
-        except BROKER_ERRORS as error:
-            raise BrokerUnavailable(str(error) or type(error).__name__) from error
+        answers = Answers(self._line, len(KINDS))
+        for suffix in KINDS.values():
+            self._line.channel.queue_declare(f"{queue}{suffix}", passive=True, callback=answers.add)
+        found = dict(zip(KINDS, answers.wait(), strict=True))
         counts = {kind: int(answer.method.message_count) for kind, answer in found.items()}
         return counts | {"waiting": counts["waiting"] + self._in_hand[queue]}
 
     def pause(self, seconds: float) -> None:
         """Let time pass while heartbeats go on; arriving messages are kept for the next receive."""
-        try:
-            self._connection.sleep(seconds)
-        except BROKER_ERRORS as error:
-            raise BrokerUnavailable(str(error)) from error
+        self._line.run(seconds)
 
     def close(self) -> None:
         """Close the connection; never raises."""
-        try:
-            if self._connection.is_open:
-                self._connection.close()
-        except BROKER_ERRORS:
-            return
+        self._line.close()
 
 
 def attempt_of(properties: BasicProperties) -> int:
