@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Catalog on a real database, with products to sell and pictures of them."""
 
+import itertools
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
 from flask.testing import FlaskClient
+from redis import Redis
 
 from catalog.app import create_app
 from catalog.commands.products import NewProduct, create_product
 from catalog.config import Config
 from catalog.models import Product
+from catalog.page_cache import PageCache
 from common.db import Database
 from common.testing.tokens import TokenFactory
 
@@ -27,12 +30,24 @@ def database(
     return found
 
 
+@pytest.fixture(scope="session")
+def unkept(redis_url: str) -> Iterator[PageCache]:
+    """A page cache in which each request has a second of its own: nothing is kept for the next."""
+    seconds = itertools.count(step=2)
+    with Redis.from_url(redis_url) as redis:
+        yield PageCache(redis, clock=lambda: next(seconds))
+
+
 @pytest.fixture
 def client(
-    database: Database, service_settings: Callable[..., Config], token_factory: TokenFactory
+    database: Database,
+    service_settings: Callable[..., Config],
+    token_factory: TokenFactory,
+    unkept: PageCache,
 ) -> Iterator[FlaskClient]:
     config = service_settings(Config, database=database)
     app = create_app(config, database=database, guard=token_factory.guard("catalog"))
+    app.extensions["page_cache"] = unkept
     with app.test_client() as client:
         yield client
 

@@ -4,6 +4,7 @@
 from apiflask import APIFlask
 
 from catalog.config import Config
+from catalog.page_cache import PageCache
 from catalog.routes import (
     audit,
     internal,
@@ -16,7 +17,7 @@ from catalog.routes import (
     v1,
 )
 from catalog.routes.open_store import OpenStore
-from common.access import Guard
+from common.access import Guard, connect_redis
 from common.app import create_service
 from common.db import Database
 from common.dead_letters import dead_letter_routes
@@ -51,6 +52,7 @@ def create_app(
         strangers_write=config.open_store,
     )
     app.extensions["config"] = config
+    app.extensions["page_cache"] = PageCache(connect_redis(config.redis_url.get_secret_value()))
     app.extensions["open_store"] = _open_store(config) if config.open_store else None
     return app
 

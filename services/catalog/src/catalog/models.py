@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Row, Text
 from sqlalchemy.dialects.mysql import BINARY, CHAR, MEDIUMBLOB, MEDIUMTEXT, VARCHAR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -76,9 +76,16 @@ class Product(Base):
     stock: Mapped["Stock"] = relationship(lazy="raise", uselist=False)
 
     @property
-    def etag(self) -> str:
-        """Changes with whatever a reader sees: the text, and what is available."""
-        return f"{self.version}.{self.stock.version}"
+    def available(self) -> int:
+        return self.stock.available
+
+    @property
+    def stock_version(self) -> int:
+        return self.stock.version
+
+
+OnSale = Product | Row[Any]
+"""A product as it is shown: itself, or a row with what a page needs of it and its stock."""
 
 
 class Stock(Base):

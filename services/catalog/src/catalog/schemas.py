@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from catalog.models import REFUSED_SKUS, SKU, LedgerEntry, Price, Product, Stock
+from catalog.models import REFUSED_SKUS, SKU, LedgerEntry, OnSale, Price, Stock
 from common.clock import rfc3339
 from common.money import Amount, to_text
 from common.schemas import MOST_UNITS, Line, Page, Query, Schema, Shown, Text, Units
@@ -143,7 +143,7 @@ class ProductOut(Shown):
     updated_at: str
 
     @classmethod
-    def of(cls, product: Product) -> "ProductOut":
+    def of(cls, product: OnSale) -> "ProductOut":
         return cls(
             id=product.id,
             public_id=product.public_id,
@@ -153,7 +153,7 @@ class ProductOut(Shown):
             price=to_text(product.price_minor),
             currency=product.currency,
             mark=product.mark,
-            available=product.stock.available,
+            available=product.available,
             low_stock_at=product.low_stock_at,
             seller=SellerOut(id=product.seller_id, username=product.seller_name),
             created_at=rfc3339(product.created_at),

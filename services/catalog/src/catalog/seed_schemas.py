@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, RootModel, model_validator
 
-from catalog.models import Product
+from catalog.models import OnSale
 from catalog.schemas import Description, Mark, Name, Sku, changes_like
 from common.clock import rfc3339
 from common.money import Amount, to_number
@@ -106,8 +106,8 @@ class SeedProductOut(Shown):
     updated_at: str
 
     @classmethod
-    def of(cls, product: Product) -> "SeedProductOut":
-        available = product.stock.available
+    def of(cls, product: OnSale) -> "SeedProductOut":
+        available = product.available
         return cls(
             id=product.id,
             product_id=product.id,

@@ -40,10 +40,11 @@ def auth():
 
 
 @pytest.fixture
-def open_client(database, service_settings, token_factory, auth):
+def open_client(database, service_settings, token_factory, auth, unkept):
     config = service_settings(Config, database=database, open_store=True)
     app = create_app(config, database=database, guard=token_factory.guard("catalog"))
     app.extensions["open_store"] = OpenStore(auth)
+    app.extensions["page_cache"] = unkept
     with app.test_client() as client:
         yield client
 

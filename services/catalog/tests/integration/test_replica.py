@@ -27,10 +27,11 @@ def urls(replication):
 
 
 @pytest.fixture
-def shop(urls, service_settings, token_factory):
+def shop(urls, service_settings, token_factory, unkept):
     addresses = {"database_url": urls[0], "database_replica_url": urls[1]}
     config = service_settings(Config, replica_most_lag_seconds=5, **addresses)
     app = create_app(config, guard=token_factory.guard("catalog"))
+    app.extensions["page_cache"] = unkept
     with app.test_client() as client:
         yield client
     app.extensions["database"].dispose()

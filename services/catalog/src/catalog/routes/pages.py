@@ -1,28 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
 """How one product is shown, on every surface alike: its tag, its id for the view log, its 304."""
 
-import orjson
-from flask import Response, request
+from collections.abc import Callable
 
+import orjson
+from flask import Response, current_app, request
+
+from catalog import queries
 from catalog.errors import StaleProduct
-from catalog.models import Product
+from catalog.models import OnSale, Product
+from catalog.page_cache import Page, PageCache
+from common.access import visitor
+from common.app import database
 from common.schemas import Shown
 
 NOT_MODIFIED = {304: "It is still what the ETag in If-None-Match names."}
 
 
-def product_page(product: Product, shown: Shown) -> Response:
-    """One product with what the gateway needs: its ETag, and its id for the view log."""
-    response = Response(orjson.dumps(shown.model_dump()), content_type="application/json")
-    response.headers["ETag"] = etag(product)
-    response.headers["X-Product-Id"] = str(product.id)
+def product_page(surface: str, ref: str, shape: Callable[[OnSale], Shown]) -> Response:
+    """One product with what the gateway needs: its ETag, and its id for the view log.
+
+    Who asks in somebody's name may just have written, and gets what is in the database now.
+    """
+
+    def read() -> Page:
+        product = database().read(queries.shown_by_ref, ref)
+        return Page(product.id, etag(product), orjson.dumps(shape(product).model_dump()))
+
+    page = read() if visitor() else _cache().page(f"{surface}/{ref}", read)
+    response = Response(page.body, content_type="application/json")
+    response.headers["ETag"] = page.etag
+    response.headers["X-Product-Id"] = str(page.product_id)
     response.headers["Cache-Control"] = "no-cache"
     response.make_conditional(request)
     return response
 
 
-def etag(product: Product) -> str:
-    return f'"{product.etag}"'
+def _cache() -> PageCache:
+    found: PageCache = current_app.extensions["page_cache"]
+    return found
+
+
+def etag(product: OnSale) -> str:
+    """Changes with whatever a reader sees: the text, and what is available."""
+    return f'"{product.version}.{product.stock_version}"'
 
 
 def wanted_version(product: Product) -> int | None:

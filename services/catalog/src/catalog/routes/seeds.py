@@ -27,8 +27,7 @@ def seed_list(wanted: SeedPage, *, seller_id: int | None = None) -> Response:
 
 def seed_page(ref: str) -> Response:
     """One product. The gateway records the view."""
-    product = database().read(queries.product_by_ref, ref)
-    return product_page(product, SeedProductOut.of(product))
+    return product_page("seeds", ref, SeedProductOut.of)
 
 
 def put_up_for_sale(new: NewProduct) -> Product:
