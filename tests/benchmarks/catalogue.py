@@ -1,7 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """All benchmarks, in the order in which they are run. A new module adds its line here."""
 
-from benchmarks import orders
+from benchmarks import orders, oversold, recovery, replays, reserve, safety
 from benchmarks.benchmark import Benchmark
 
-ALL: tuple[Benchmark, ...] = (*orders.BENCHMARKS,)
+ALL: tuple[Benchmark, ...] = (
+    *orders.BENCHMARKS,
+    *oversold.BENCHMARKS,
+    *reserve.BENCHMARKS,
+    *safety.BENCHMARKS,
+    *replays.BENCHMARKS,
+    *recovery.BENCHMARKS,
+)

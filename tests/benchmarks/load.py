@@ -22,12 +22,12 @@ class Load:
 
     Attributes:
         good: Answers as they were wanted.
-        odd: What else came, in words, or None.
+        odd: What else came, by its status or in words.
     """
 
     seconds: float
     good: int
-    odd: str | None
+    odd: Mapping[str, int]
     median_ms: float
     p99_ms: float
 
@@ -76,8 +76,8 @@ def posts(
 
 
 def _load(told: Mapping[str, Any], good: int, odd: Mapping[str, int]) -> Load:
-    words = ", ".join(f"{count} × {what}" for what, count in odd.items() if count)
-    return Load(told["seconds"], good, words or None, told["median_ms"], told["p99_ms"])
+    odd = {what: count for what, count in odd.items() if count}
+    return Load(told["seconds"], good, odd, told["median_ms"], told["p99_ms"])
 
 
 def _wrk(

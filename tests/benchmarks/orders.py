@@ -1,49 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Orders: many buyers at once, and what it costs to sell exactly what is there."""
+"""Orders: many buyers at once, on one product and on many."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from benchmarks.baseline.store import Store, baseline
-from benchmarks.benchmark import Benchmark, Figures, Ratio, Sides
+from benchmarks.benchmark import Benchmark, Ratio, Sides
 from benchmarks.ground import Ground
 from benchmarks.load import posts
-from benchmarks.sale import Sale
+from benchmarks.sale import UNITS, Sale, products
 from common.testing import eventually
 
 CLIENTS = 64
-UNITS = 1_000_000
+FEW, CROWD = 16, 512
 PRODUCT = 1
+BODY = '{"customer_id": 1, "product_id": PRODUCT, "quantity": 1}'
 
 
 @contextmanager
 def contended(ground: Ground) -> Iterator[Sides]:
-    """One product, 64 buyers: the shop with its gateway, tokens, keys and events, and the seed."""
-    sale = Sale(ground, [_product(ground)], UNITS)
+    """One product: the shop with its gateway, tokens, keys and events, and the seed's store."""
+    sale = Sale(ground, products(ground, 1))
     with baseline(ground.stack.environments.mariadb) as store:
         store.stock_up(PRODUCT, UNITS)
-        yield Sides(
-            {"the shop": lambda: _rush(sale), "the seed's design": lambda: _rush_on(store)},
-            sale.fault,
-        )
+        shop, seed = "the shop", "the seed's design"
+        yield Sides({shop: lambda: _rush(sale, shop), seed: lambda: _rush_on(store)}, sale.fault)
 
 
-def _rush(sale: Sale) -> Mapping[str, float]:
-    load = sale.rush(CLIENTS)
-    return {"the shop": load.rate, "seconds until the last event's effect": sale.settle()}
+@contextmanager
+def hot_and_cold(ground: Ground) -> Iterator[Sides]:
+    hot = Sale(ground, products(ground, 1))
+    cold = Sale(ground, products(ground, ground.size("PRODUCTS", 10_000)))
+    yield Sides(
+        {"one product": lambda: _rush(hot, "one"), "10,000 products": lambda: _rush(cold, "many")},
+        lambda: hot.fault() or cold.fault(),
+    )
 
 
-def _rush_on(store: Store) -> Figures:
+@contextmanager
+def crowded(ground: Ground) -> Iterator[Sides]:
+    sale = Sale(ground, products(ground, 1))
+
+    def crowd() -> Mapping[str, float]:
+        load = sale.rush(CROWD)
+        refused = load.odd.get("503", 0)
+        sale.settle()
+        return {
+            "512": load.rate,
+            "p99 / p50 at 512 clients": load.p99_ms / load.median_ms,
+            "p50 at 512 clients, ms": load.median_ms,
+            "of 100 answers at 512 clients 503": 100 * refused / (load.good + refused),
+        }
+
+    yield Sides({"16": lambda: _rush(sale, "16", FEW), "512": crowd}, sale.fault)
+
+
+def _rush(sale: Sale, name: str, clients: int = CLIENTS) -> Mapping[str, float]:
+    load = sale.rush(clients)
+    return {name: load.rate, f"seconds until the last event's effect ({name})": sale.settle()}
+
+
+def _rush_on(store: Store) -> float:
     (url,) = store.urls
-    body = '{"customer_id": 1, "product_id": PRODUCT, "quantity": 1}'
-    load = posts(url, "/order/add", body=body, products=[PRODUCT], clients=CLIENTS)
+    load = posts(url, "/order/add", body=BODY, products=[PRODUCT], clients=CLIENTS)
     eventually(store.is_idle, seconds=30, what="the end of what wrk has left behind")
     return load.rate
-
-
-def _product(ground: Ground) -> int:
-    shop = ground.shop
-    return int(shop.product(shop.admin(), "Flash lamp", quantity=UNITS)["id"])
 
 
 BENCHMARKS = (
@@ -53,12 +74,47 @@ BENCHMARKS = (
         prepare=contended,
         ratios=[
             Ratio(
-                title="one product, 64 clients: the shop / the seed's design",
+                title="orders of one product by 64 clients: the shop / the seed's design",
                 unit="orders/s",
                 of="the shop",
                 to="the seed's design",
                 limits=(2, 4, 8),
             )
+        ],
+    ),
+    Benchmark(
+        id="P3",
+        title="hot and cold",
+        prepare=hot_and_cold,
+        ratios=[
+            Ratio(
+                title="64 clients: one product / 10,000 products",
+                unit="orders/s",
+                of="one",
+                to="many",
+                limits=(0.6, 0.85, 0.95),
+            )
+        ],
+    ),
+    Benchmark(
+        id="P4",
+        title="a crowd",
+        prepare=crowded,
+        ratios=[
+            Ratio(
+                title="orders of one product: 512 clients / 16 clients",
+                unit="orders/s",
+                of="512",
+                to="16",
+                limits=(0.7, 0.9, 1.0),
+            ),
+            Ratio(
+                title="latency at 512 clients: p99 / p50",
+                unit="times",
+                of="p99 / p50 at 512 clients",
+                limits=(20, 10, 5),
+                lower_is_better=True,
+            ),
         ],
     ),
 )

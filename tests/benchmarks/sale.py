@@ -1,111 +1,148 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sale in our shop: orders through the gateway, and the check that nothing was oversold."""
+"""A sale in our shop: orders, and the check that not one unit was oversold."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 from benchmarks.ground import Ground
 from benchmarks.load import Load, posts
+from catalog.commands.imports import import_products
+from catalog.commands.products import NewProduct
+from common.amqp import BrokerUnavailable
 from common.amqp.inspection import inspect
+from common.db import Database
 from common.testing import eventually
 from souk_local.environments import OPERATOR
 from souk_local.stack import Stack
 from soukctl.checks.broker import TOPOLOGIES
-from support.databases import schema_of
+from support.databases import as_root, schema_of
 
+UNITS = 1_000_000
 SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")
-WORKED_OFF = (".stream", ".dead")
+KEPT = (".stream", ".dead")
 """Queues that keep what is in them."""
 QUIET_SECONDS = 120
+AT_ONCE = 500
+BODY = '{"items": [{"product": PRODUCT, "quantity": 1}]}'
 
 
-@dataclass
 class Sale:
     """Products that are sold one unit at a time.
 
     Attributes:
-        units: How many there were of each.
         accepted: Orders that buyers were told of.
-        odd: What buyers were told beside 201, a line per round.
+        refused: Answers 503, which make no order.
+        odd: Everything else that buyers were told.
     """
 
-    ground: Ground
-    products: Sequence[int]
-    units: int
-    tokens: Sequence[str] = field(default=(), repr=False)
-    accepted: int = 0
-    odd: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.tokens = [str(buyer.token) for buyer in self.ground.buyers()]
+    def __init__(self, ground: Ground, products: Sequence[int], *, url: str = "") -> None:
+        self._stack = ground.stack
+        self._products = products
+        self._url = url or ground.shop.url
+        self._tokens = [str(buyer.token) for buyer in ground.buyers()]
+        self.accepted = 0
+        self.refused = 0
+        self.odd: Counter[str] = Counter()
 
     def rush(self, clients: int, seconds: int = 3) -> Load:
-        """One round of so many buyers."""
+        """One round of so many buyers in a closed loop."""
         load = posts(
-            self.ground.shop.url,
+            self._url,
             "/v1/orders",
-            body='{"items": [{"product": PRODUCT, "quantity": 1}]}',
-            products=self.products,
-            tokens=self.tokens,
+            body=BODY,
+            products=self._products,
+            tokens=self._tokens,
             clients=clients,
             seconds=seconds,
         )
         self.accepted += load.good
-        if load.odd:
-            self.odd.append(f"{load.odd} beside {load.good} × 201")
+        self.refused += load.odd.get("503", 0)
+        self.odd.update({what: count for what, count in load.odd.items() if what != "503"})
         return load
 
     def settle(self) -> float:
         """Let every event have its effect; returns the seconds that it took after the rush."""
-        return wait_until_quiet(self.ground.stack)
+        return wait_until_quiet(self._stack, self._products)
 
     def fault(self) -> str | None:
-        """The stock check: why the sale does not count, or None."""
-        left, sold = self._left(), self._sold()
-        gone = self.units * len(self.products) - left
-        if sold != gone or min(left, 0) or self._worst() < 0:
-            return f"{sold} units sold, {gone} gone from the stock, {left} left"
+        """Why the sale does not count, or None: the stock check comes first."""
+        left, least = self._stock()
+        sold, gone = self._sold(), UNITS * len(self._products) - left
+        if sold != gone or least < 0:
+            return f"{sold} units sold, {gone} gone from the stock, the least left is {least}"
         if sold < self.accepted:
             return f"{self.accepted} orders accepted, {sold} there"
-        return "; ".join(self.odd) or None
+        return ", ".join(f"{count} × {what}" for what, count in self.odd.items()) or None
 
-    def _left(self) -> int:
-        return self._one("catalog", "SELECT SUM(on_hand - reserved) FROM stock WHERE product_id")
-
-    def _worst(self) -> int:
-        return self._one("catalog", "SELECT MIN(on_hand - reserved) FROM stock WHERE product_id")
+    def _stock(self) -> tuple[int, int]:
+        query = "SELECT SUM(on_hand - reserved), MIN(on_hand - reserved) FROM stock"
+        with schema_of(self._stack, "catalog") as cursor:
+            cursor.execute(f"{query} WHERE product_id IN %s", (tuple(self._products),))
+            left, least = cursor.fetchone()
+        return int(left), int(least)
 
     def _sold(self) -> int:
-        return self._one(
-            "orders",
-            "SELECT COALESCE(SUM(quantity), 0) FROM order_items JOIN orders"
-            " ON orders.id = order_items.order_id AND status = 'confirmed' WHERE product_id",
+        query = (
+            "SELECT COALESCE(SUM(quantity), 0) FROM order_items"
+            " JOIN orders ON orders.id = order_id AND status = 'confirmed' WHERE product_id IN %s"
         )
-
-    def _one(self, schema: str, query: str) -> int:
-        with schema_of(self.ground.stack, schema) as cursor:
-            cursor.execute(f"{query} IN %s", (tuple(self.products),))
-            (number,) = cursor.fetchone()
-        return int(number)
+        with schema_of(self._stack, "orders") as cursor:
+            cursor.execute(query, (tuple(self._products),))
+            (units,) = cursor.fetchone()
+        return int(units)
 
 
-def wait_until_quiet(stack: Stack) -> float:
-    """Wait until every event of the stack has had its effect; returns the seconds it took."""
+def products(ground: Ground, count: int) -> list[int]:
+    """So many new products with a million units each, as an import makes them."""
+    environment = ground.stack.environments.service("catalog")
+    database = Database(environment["DATABASE_URL"])
+    name = f"sale-{time.monotonic_ns()}"
+    new = [
+        NewProduct(sku=f"{name}-{number}", name="Lamp", price=1250, quantity=UNITS)
+        for number in range(count)
+    ]
+    for first in range(0, count, AT_ONCE):
+        database.run(
+            import_products,
+            new=new[first : first + AT_ONCE],
+            seller_id=1,
+            seller_name="admin",
+            currency=environment["CURRENCY"],
+        )
+    database.engine.dispose()
+    with schema_of(ground.stack, "catalog") as cursor:
+        cursor.execute("SELECT id FROM products WHERE sku LIKE %s", (f"{name}-%",))
+        made = [int(product_id) for (product_id,) in cursor.fetchall()]
+    wait_until_quiet(ground.stack, made)
+    return made
+
+
+def wait_until_quiet(stack: Stack, sold: Collection[int]) -> float:
+    """Wait until every event has had its effect, and what was ordered of *sold* has left the shelf.
+
+    Returns:
+        The seconds that this took.
+    """
     began = time.monotonic()
-    eventually(lambda: _is_quiet(stack), seconds=QUIET_SECONDS, what="every event's effect")
+    what = "the effect of every event"
+    eventually(lambda: _is_quiet(stack, sold), seconds=QUIET_SECONDS, what=what)
     return time.monotonic() - began
 
 
-def _is_quiet(stack: Stack) -> bool:
-    for service in SERVICES:
-        with schema_of(stack, service) as cursor:
-            cursor.execute("SELECT EXISTS (SELECT 1 FROM outbox)")
-            if cursor.fetchone()[0]:
-                return False
-    with schema_of(stack, "catalog") as cursor:
-        cursor.execute("SELECT EXISTS (SELECT 1 FROM stock WHERE reserved <> 0)")
-        if cursor.fetchone()[0]:
-            return False
-    states = inspect(stack.environments.rabbitmq.url(OPERATOR), TOPOLOGIES)
-    return not any(state.messages for state in states if not state.name.endswith(WORKED_OFF))
+def _is_quiet(stack: Stack, sold: Collection[int]) -> bool:
+    waiting = " OR ".join(f"EXISTS (SELECT 1 FROM {name}.outbox_messages)" for name in SERVICES)
+    with as_root(stack.environments.mariadb) as cursor:
+        cursor.execute(
+            f"SELECT {waiting} OR EXISTS (SELECT 1 FROM catalog.stock"
+            " WHERE reserved <> 0 AND product_id IN %s)",
+            (tuple(sold),),
+        )
+        (is_busy,) = cursor.fetchone()
+    if is_busy:
+        return False
+    try:
+        states = inspect(stack.environments.rabbitmq.url(OPERATOR), TOPOLOGIES)
+    except BrokerUnavailable:  # killed by a benchmark
+        return False
+    return not any(state.messages for state in states if not state.name.endswith(KEPT))

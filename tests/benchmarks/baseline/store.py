@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pymysql
 import requests
 
 from benchmarks.baseline.app import TABLES
 from common.testing import eventually
 from souk_local.ports import free_ports
 from souk_local.servers import MariaDB
+from support.databases import as_root
 
 SCHEMA = "baseline"
 TESTS = Path(__file__).parents[2]
@@ -29,13 +29,13 @@ class Store:
     database: MariaDB
 
     def stock_up(self, product_id: int, units: int) -> None:
-        with cursor_of(self.database, SCHEMA) as cursor:
+        with as_root(self.database, SCHEMA) as cursor:
             cursor.execute("DELETE FROM orders WHERE product_id = %s", (product_id,))
             cursor.execute("REPLACE INTO product VALUES (%s, 'lamp', %s)", (product_id, units))
 
     def sold(self, product_id: int) -> int:
         """Units in all orders of a product."""
-        with cursor_of(self.database, SCHEMA) as cursor:
+        with as_root(self.database, SCHEMA) as cursor:
             query = "SELECT COALESCE(SUM(quantity), 0) FROM orders WHERE product_id = %s"
             cursor.execute(query, (product_id,))
             (units,) = cursor.fetchone()
@@ -43,7 +43,7 @@ class Store:
 
     def is_idle(self) -> bool:
         """Whether no request has a connection open: each request has one of its own."""
-        with cursor_of(self.database, SCHEMA) as cursor:
+        with as_root(self.database, SCHEMA) as cursor:
             cursor.execute(
                 "SELECT COUNT(*) FROM information_schema.processlist"
                 " WHERE db = DATABASE() AND id <> CONNECTION_ID()"
@@ -55,7 +55,7 @@ class Store:
 @contextmanager
 def baseline(database: MariaDB, processes: int = 1) -> Iterator[Store]:
     """Run it until the end, on the shop's own database server: the durability is the same."""
-    with cursor_of(database) as cursor:
+    with as_root(database) as cursor:
         cursor.execute(f"DROP DATABASE IF EXISTS {SCHEMA}")
         cursor.execute(f"CREATE DATABASE {SCHEMA} CHARACTER SET utf8mb4")
         cursor.execute(f"USE {SCHEMA}")
@@ -71,21 +71,6 @@ def baseline(database: MariaDB, processes: int = 1) -> Iterator[Store]:
         for process in running.values():
             process.terminate()
             process.wait()
-
-
-@contextmanager
-def cursor_of(database: MariaDB, schema: str | None = None) -> Iterator[pymysql.cursors.Cursor]:
-    """The database with every right, each statement committed at once."""
-    connection = pymysql.connect(
-        host="127.0.0.1",
-        port=database.port,
-        user="root",
-        password=database.root_password,
-        database=schema,
-        autocommit=True,
-    )
-    with connection, connection.cursor() as cursor:
-        yield cursor
 
 
 def _start(database: MariaDB, port: int) -> subprocess.Popen[bytes]:

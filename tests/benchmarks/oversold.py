@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same rush on the seed's store with two processes and on ours: who sells what is not there."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from itertools import count
+from threading import Barrier
+from urllib.parse import urlsplit
+
+from benchmarks.baseline.store import Store, baseline
+from benchmarks.benchmark import Benchmark, Ratio, Sides
+from benchmarks.ground import Ground
+from support.rush import outcomes, rush
+
+CLIENTS = 64
+UNITS = 5
+ATTEMPTS = 128
+SALES = 5
+"""In a round: only the last unit of a sale can be sold twice, so a single sale has one chance."""
+SOLD = (201, "")
+
+
+@contextmanager
+def two_processes(ground: Ground) -> Iterator[Sides]:
+    off: list[int] = []
+    numbers = count(1)
+
+    def shop() -> float:
+        """Units beyond what there was; fewer would be as wrong."""
+        oversold = [_sale(ground) for _ in range(SALES)]
+        off.extend(number for number in oversold if number)
+        return sum(oversold)
+
+    with baseline(ground.stack.environments.mariadb, processes=2) as store:
+
+        def seed() -> float:
+            return sum(_seed_sale(store, next(numbers)) for _ in range(SALES))
+
+        yield Sides(
+            {"the seed's design": seed, "the shop": shop},
+            lambda: f"sales of the shop were off by {off} units" if off else None,
+        )
+
+
+def _sale(ground: Ground) -> int:
+    product = ground.shop.product(ground.shop.admin(), "Flash lamp", quantity=UNITS)
+    told = outcomes(rush(ground.buyers(), product["id"], ATTEMPTS))
+    return told[SOLD] - UNITS
+
+
+def _seed_sale(store: Store, product: int) -> int:
+    store.stock_up(product, UNITS)
+    start = Barrier(CLIENTS)
+    body = json.dumps({"customer_id": 1, "product_id": product, "quantity": 1})
+
+    def buy(number: int) -> None:
+        address = urlsplit(store.urls[number % len(store.urls)])
+        connection = HTTPConnection(str(address.hostname), address.port, timeout=60)
+        start.wait()
+        for _ in range(ATTEMPTS // CLIENTS):
+            connection.request("POST", "/order/add", body, {"Content-Type": "application/json"})
+            connection.getresponse().read()
+        connection.close()
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(buy, range(CLIENTS)))
+    return store.sold(product) - UNITS
+
+
+BENCHMARKS = (
+    Benchmark(
+        id="P1b",
+        title="what is sold that is not there",
+        prepare=two_processes,
+        ratios=[
+            Ratio(
+                title=f"{SALES} sales of {UNITS} units, {ATTEMPTS} attempts each: oversold by the"
+                " seed's design in two processes",
+                unit="units",
+                of="the seed's design",
+                limits=(1, 1, 1),
+            ),
+            Ratio(
+                title="the same sales in the shop: oversold",
+                unit="units",
+                of="the shop",
+                limits=(0, 0, 0),
+                lower_is_better=True,
+            ),
+        ],
+    ),
+)
