@@ -15,7 +15,7 @@ from rich.progress import Progress, TaskID
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from analytics.commands import add_view_partitions
+from analytics.days import add_partitions
 from common.migrations import migrate_to, migrate_to_head, revision_of
 from common.roles import migrations_of
 from soukctl.archive import Manifest, Reader, Schema, reading
@@ -109,7 +109,7 @@ def _partition_views(connection: Connection, archive: Reader) -> None:
         first = datetime.fromisoformat(orjson.loads(line)["at"]).date()
         last = datetime.fromisoformat(archive.manifest.made_at).date()
         with Session(connection) as session:
-            add_view_partitions(session, today=first, days_ahead=(last - first).days)
+            add_partitions(session, today=first, days_ahead=(last - first).days)
 
 
 def _fill(

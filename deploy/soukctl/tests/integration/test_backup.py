@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.orm import Session
 
-from analytics.queries import view_partitions
+from analytics.days import partitions
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
 from soukctl.config import SERVICES
@@ -88,7 +88,7 @@ def test_what_comes_back_is_what_was_there(soukctl, archive, target, tmp_path):
     assert soukctl("db", "check").exit_code == 0
     analytics = create_engine(urls["analytics"], poolclass=NullPool)
     with Session(analytics) as session:
-        assert len(view_partitions(session)) == 3  # a day each, up to the backup's
+        assert len(partitions(session)) == 3  # a day each, up to the backup's
     again = tmp_path / "again.tar"
     assert soukctl("backup", str(again), "--settle", "0").exit_code == 0
     with tarfile.open(archive) as one, tarfile.open(again) as other:

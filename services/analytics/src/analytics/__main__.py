@@ -2,13 +2,11 @@
 """Analytics' roles: web, worker, migrate; and its repair."""
 
 from analytics.config import Config
-from analytics.shop_repair import repair
-from analytics.worker import main
 from common.repair_role import add_repair
 from common.roles import service_roles
 
-cli = service_roles("analytics", Config, main)
-add_repair("analytics", cli, Config, repair)
+cli = service_roles("analytics", Config)
+add_repair("analytics", cli, Config, "analytics.shop_repair")
 
 if __name__ == "__main__":
     cli()

@@ -7,7 +7,7 @@ disagrees is looked at again: only what still disagrees after some seconds is a 
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -33,6 +33,7 @@ LOOKS = 4
 PAUSE_SECONDS = 1.0
 READ_SECONDS = 30.0
 PAGE = 1000
+END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 FITTING: dict[str | None, set[str | None]] = {
     "pending": {None, "reserved", "refused", "released"},
     "confirmed": {"reserved", "sold"},
@@ -91,7 +92,7 @@ def minutes_match_sales(session: Session) -> Iterable[Violation]:
     )
 
 
-def minutes_match_views(session: Session) -> Iterable[Violation]:
+def minutes_match_views(session: Session, *, until: datetime = END_OF_TIME) -> Iterable[Violation]:
     """The counters of views equal a recount, from the oldest view that is still kept."""
     oldest = session.scalar(select(func.min(View.at)))
     if oldest is None:
@@ -100,13 +101,13 @@ def minutes_match_views(session: Session) -> Iterable[Violation]:
     start = minute_of(oldest) + timedelta(minutes=1)
     counted = (
         select(ProductMinute.product_id, func.sum(ProductMinute.views).label("views"))
-        .where(ProductMinute.minute >= start)
+        .where(ProductMinute.minute >= start, ProductMinute.minute < until)
         .group_by(ProductMinute.product_id)
         .subquery()
     )
     recount = (
         select(View.product_id, func.count().label("views"))
-        .where(View.at >= start)
+        .where(View.at >= start, View.at < until)
         .group_by(View.product_id)
         .subquery()
     )

@@ -7,15 +7,16 @@ Counters move in the same transaction as the rows that they count, and only by w
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_, update
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.dialects.mysql import Insert, insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from analytics import queries
+from analytics.errors import DayClosed
 from analytics.models import (
     CANCELLED,
     PLACED,
@@ -107,6 +108,10 @@ def record_views(session: Session, *, views: Iterable[NewView]) -> set[UUID]:
 
     A few statements, however many views. Nearly always all of them are new: so they are stored
     without asking first, and only where one is known all are asked for.
+
+    Raises:
+        DayClosed: A view that is not stored is older than those that are kept. Whether it was
+            counted before its day was dropped nobody knows any more.
     """
     told = {(view.at, view.event_id): view for view in views}
     known: set[tuple[datetime, UUID]] = set()
@@ -119,6 +124,7 @@ def record_views(session: Session, *, views: Iterable[NewView]) -> set[UUID]:
         known = _stored(session, told)
         told = {key: view for key, view in told.items() if key not in known}
         _store(session, told)
+    _must_be_kept(session, told.values())
     counts: defaultdict[tuple[datetime, int], Count] = defaultdict(Count)
     for view in told.values():
         counts[minute_of(view.at), view.product_id].views += 1
@@ -131,6 +137,13 @@ def _store(session: Session, views: Mapping[tuple[datetime, UUID], NewView]) -> 
     rows = [vars(views[key]) for key in sorted(views)]
     if rows:
         session.execute(insert(VIEWS), rows)
+
+
+def _must_be_kept(session: Session, views: Collection[NewView]) -> None:
+    # Asked when they are stored already: from then on no day is dropped until this commits.
+    since = queries.views_since(session)
+    if since and any(view.at < since for view in views):
+        raise DayClosed(f"views are kept since {since:%Y-%m-%d}")
 
 
 def _stored(
@@ -198,37 +211,8 @@ def learn_product(
     return product
 
 
-def add_view_partitions(session: Session, *, today: date, days_ahead: int) -> list[str]:
-    """Give each day up to *days_ahead* from *today* a partition; returns the names of new ones.
-
-    A view of a day without one goes to the last partition, which has no end, so a late run loses
-    nothing: it moves those rows. Schema changes commit by themselves; running twice is harmless.
-    """
-    existing = queries.view_partitions(session)
-    days = [today + timedelta(days=number) for number in range(days_ahead + 1)]
-    new = [day for day in days if _partition(day) > max(existing, default="")]
-    if not new:
-        return []
-    parts = ", ".join(
-        f"PARTITION {_partition(day)} VALUES LESS THAN ('{day + timedelta(days=1)}')" for day in new
-    )
-    # Whoever waits for a table's metadata lock stops everybody behind it: rather give up early.
-    session.execute(text("SET SESSION lock_wait_timeout = 3"))
-    session.execute(
-        text(
-            "ALTER TABLE views REORGANIZE PARTITION p_future INTO "
-            f"({parts}, PARTITION p_future VALUES LESS THAN (MAXVALUE))"
-        )
-    )
-    return [_partition(day) for day in new]
-
-
 def minute_of(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
-
-
-def _partition(day: date) -> str:
-    return f"p{day:%Y%m%d}"
 
 
 def _counted(sales: Iterable[Sale]) -> Counts:

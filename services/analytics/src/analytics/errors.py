@@ -15,3 +15,7 @@ class OrderNotFound(NotFound):
 class ReplayRefused(Problem):
     status = 409
     detail = "The consumer refuses some of these events; see errors. Choose another stretch."
+
+
+class DayClosed(Exception):
+    """A view came when its day had been dropped: it stays a dead letter."""

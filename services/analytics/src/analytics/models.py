@@ -51,6 +51,20 @@ class View(Base):
     status: Mapped[int] = mapped_column(SmallInteger)
 
 
+class ViewHorizon(Base):
+    """Since when views are kept: one row, once any were dropped.
+
+    It moves before they go, and what is older is never taken in again: with its row a view has lost
+    what it would be known by.
+    """
+
+    __tablename__ = "view_horizon"
+    __table_args__ = (CheckConstraint("id = 1", name="id"),)
+
+    id: Mapped[int] = mapped_column(TINYINT(unsigned=True), primary_key=True, autoincrement=False)
+    since: Mapped[datetime] = mapped_column(Moment)
+
+
 class ProductMinute(Base):
     """What happened to one product in one minute; equals a recount of views and sales."""
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from analytics.errors import ProductNotFound
-from analytics.models import LoggedEvent, LogHead, Product, ProductMinute, View
+from analytics.models import LoggedEvent, LogHead, Product, ProductMinute, View, ViewHorizon
 from analytics.windows import Window
 from common.db import Moment
 
@@ -185,16 +185,9 @@ def top_products(
     return [(row.product_id, int(row.value)) for row in session.execute(query)]
 
 
-def view_partitions(session: Session) -> list[str]:
-    """The names of the days' partitions of ``views``, without the last one, which has no end."""
-    names = session.scalars(
-        text(
-            "SELECT partition_name FROM information_schema.partitions"
-            " WHERE table_schema = DATABASE() AND table_name = 'views'"
-            " AND partition_name <> 'p_future' ORDER BY partition_name"
-        )
-    )
-    return list(names)
+def views_since(session: Session) -> datetime | None:
+    """Since when views are kept; None while none were ever dropped."""
+    return session.scalar(select(ViewHorizon.since))
 
 
 def end_of_log(session: Session) -> int:

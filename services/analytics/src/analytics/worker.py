@@ -3,7 +3,7 @@
 
 from functools import partial
 
-from analytics import chain, commands
+from analytics import chain, days
 from analytics.audit import Auditor
 from analytics.config import Config
 from analytics.handlers import BATCH_HANDLERS, HANDLERS
@@ -19,7 +19,7 @@ from common.subscriber import Subscriber
 from common.traces import start_traces
 from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 
-PARTITIONS_SECONDS = 60
+DAYS_SECONDS = 60
 FORGET_SECONDS = 60
 SEAL_SECONDS = 1
 TOPOLOGY = Topology(
@@ -34,12 +34,12 @@ def main() -> None:
     start_traces("analytics", config, [database.engine])
     broker = config.amqp_url.get_secret_value()
 
-    def add_partitions() -> None:
-        database.run(
-            commands.add_view_partitions,
-            today=utcnow().date(),
-            days_ahead=config.partitions_ahead_days,
-        )
+    def turn_days() -> None:
+        today = utcnow().date()
+        ahead = config.partitions_ahead_days
+        database.run(days.add_partitions, today=today, days_ahead=ahead)
+        if config.views_kept_days:
+            days.drop_old(database, today=today, kept_days=config.views_kept_days)
 
     def forget() -> None:
         forget_handled(database, keep_days=config.inbox_kept_days)
@@ -54,9 +54,7 @@ def main() -> None:
         config,
         {
             "subscriber": subscriber.run,
-            "partitions": Periodic(
-                name="partitions", seconds=PARTITIONS_SECONDS, work=add_partitions
-            ),
+            "days": Periodic(name="days", seconds=DAYS_SECONDS, work=turn_days),
             "inbox": Periodic(name="inbox", seconds=FORGET_SECONDS, work=forget),
             "sealer": Periodic(name="sealer", seconds=SEAL_SECONDS, work=seal),
             "measure": Periodic(name="measure", seconds=MEASURE_SECONDS, work=look),

@@ -5,7 +5,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from analytics import commands, queries
+from analytics import commands, days
 from analytics.models import Base
 from common.db import Database
 from common.migrations import migrate_to_head
@@ -32,13 +32,13 @@ def test_each_day_to_come_gets_a_partition_once(new_schema):
     database = fresh(new_schema)
 
     def add(today: date) -> list[str]:
-        return database.run(commands.add_view_partitions, today=today, days_ahead=2)
+        return database.run(days.add_partitions, today=today, days_ahead=2)
 
     assert add(TODAY) == ["p20261120", "p20261121", "p20261122"]
     assert add(TODAY) == []
     assert add(TODAY + timedelta(days=1)) == ["p20261123"]
     assert add(TODAY - timedelta(days=9)) == []
-    assert database.read(queries.view_partitions) == [
+    assert database.read(days.partitions) == [
         "p20261120",
         "p20261121",
         "p20261122",
@@ -73,7 +73,7 @@ def test_views_that_came_before_their_partition_move_into_it(new_schema, teller)
     record(database, teller.view(), teller.view(), teller.view(at=NOON + timedelta(days=1)))
     assert stored(database, "p_future") == 3
 
-    database.run(commands.add_view_partitions, today=TODAY, days_ahead=0)
+    database.run(days.add_partitions, today=TODAY, days_ahead=0)
 
     assert (stored(database, "p20261120"), stored(database, "p_future")) == (2, 1)
     database.dispose()
@@ -81,7 +81,7 @@ def test_views_that_came_before_their_partition_move_into_it(new_schema, teller)
 
 def test_a_day_is_dropped_in_one_statement(new_schema, teller):
     database = fresh(new_schema)
-    database.run(commands.add_view_partitions, today=TODAY, days_ahead=1)
+    database.run(days.add_partitions, today=TODAY, days_ahead=1)
     record(database, teller.view(), teller.view(at=NOON + timedelta(days=1)))
 
     with database.engine.begin() as connection:
