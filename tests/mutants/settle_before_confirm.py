@@ -8,9 +8,9 @@ from common import outbox
 claim, settle = outbox.claim, outbox.settle
 
 
-def claim_and_forget(session, *, limit, now):
+def claim_and_forget(session, **wanted):
     with Session(session.get_bind()) as other, other.begin():
-        rows = claim(other, limit=limit, now=now)
+        rows = claim(other, **wanted)
         settle(other, [row.seq for row in rows])
         return rows
 

@@ -117,11 +117,15 @@ def test_what_is_not_committed_yet_is_not_told_yet(database, topology, relay, br
     assert orders_in(broker, 2) == ["quick", "slow"]
 
 
-def test_events_go_out_in_order_and_are_forgotten_when_confirmed(database, topology, relay, broker):
+def test_events_go_out_in_order_and_are_forgotten_when_confirmed(
+    database, topology, relay, broker, monkeypatch
+):
+    monkeypatch.setattr("common.relay.BATCH", 200)
+    monkeypatch.setattr("common.relay.PART", 80)
     orders = [f"order-{number:03d}" for number in range(450)]
     append(database, *orders)
 
-    assert [relay.run_once() for _ in range(4)] == [200, 200, 50, 0]
+    assert [relay.run_once() for _ in range(4)] == [240, 210, 0, 0]
 
     assert waiting(database) == []
     assert orders_in(broker, 450) == orders

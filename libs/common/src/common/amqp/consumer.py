@@ -12,7 +12,7 @@ from pika.frame import Method
 from pika.spec import Basic
 
 from common.amqp.connection import BrokerUnavailable
-from common.amqp.line import CONFIRM_SECONDS, Answers, Line
+from common.amqp.line import Answers, Line
 from common.amqp.topology import DEAD_EXCHANGE, KINDS
 from common.clock import rfc3339, utcnow
 
@@ -125,8 +125,8 @@ class Consumer:
         properties.delivery_mode = 2
         message = key, delivery.body, properties
         # This waits for its confirm: the message is never in neither queue.
-        refused, returned = self._line.publish(exchange, [message], 1, timeout=CONFIRM_SECONDS)
-        if refused or returned:
+        self._line.send(exchange, [message])
+        if self._line.confirmed():
             raise BrokerUnavailable(f"{key} does not take messages")
         self.acknowledge([delivery])
 

@@ -30,31 +30,22 @@ Message = tuple[str, bytes, BasicProperties]
 
 
 class Confirms:
-    """Which messages of a batch the broker has not answered, taken, or refused.
+    """Which messages the broker has not answered, by their tags, and the ids of those not taken.
 
     Confirms come in any order, and one may speak for many (``multiple``).
     """
 
-    def __init__(self, first_tag: int, count: int) -> None:
-        self._waiting = dict.fromkeys(range(first_tag, first_tag + count))
-        self.refused: set[int] = set()
-
-    @property
-    def waiting(self) -> set[int]:
-        return set(self._waiting)
-
-    @property
-    def is_over(self) -> bool:
-        return not self._waiting
+    def __init__(self) -> None:
+        self.waiting: dict[int, str] = {}
+        self.refused: set[str] = set()
 
     def answer(self, tag: int, *, multiple: bool, taken: bool) -> None:
-        answered = [tag] if tag in self._waiting else []
+        answered = [tag] if tag in self.waiting else []
         if multiple:
-            answered = list(takewhile(lambda waiting: waiting <= tag, self._waiting))
-        for one in answered:
-            del self._waiting[one]
+            answered = list(takewhile(lambda waiting: waiting <= tag, self.waiting))
+        ids = [self.waiting.pop(one) for one in answered]
         if not taken:
-            self.refused.update(answered)
+            self.refused.update(ids)
 
 
 class Line:
@@ -74,8 +65,7 @@ class Line:
         self.connection: SelectConnection | None = None
         self._channel: Channel | None = None
         self._next_tag = 1
-        self._confirms = Confirms(1, 0)
-        self._returned: set[str] = set()
+        self._confirms = Confirms()
         self._failure: str | None = None
 
     @property
@@ -115,33 +105,35 @@ class Line:
         if not self.run(self._patience, until=lambda: self._channel is not None):
             raise self.broken("no connection")
 
-    def publish(
-        self, exchange: str, messages: Iterable[Message], count: int, *, timeout: float
-    ) -> tuple[set[int], set[str]]:
-        """Publish *count* messages and wait until each is confirmed.
+    def send(self, exchange: str, messages: Iterable[Message]) -> None:
+        """Send messages without waiting for their confirms.
+
+        Raises:
+            BrokerUnavailable: The connection broke.
+        """
+        remaining = iter(messages)
+        while part := list(islice(remaining, FLUSHED_AT_ONCE)):
+            channel = self.channel
+            for key, body, properties in part:
+                self._confirms.waiting[self._next_tag] = str(properties.message_id)
+                self._next_tag += 1
+                channel.basic_publish(exchange, key, body, properties, mandatory=True)
+            self.flush()
+
+    def confirmed(self, *, timeout: float = CONFIRM_SECONDS) -> set[str]:
+        """Wait for the confirms of all that was sent; returns the ids of those not taken.
 
         The broker confirms what it could not route, after it returned it: ``mandatory`` and the
         returns make that a refusal.
-
-        Returns:
-            The positions of those that it refused, and the ids of those that it returned.
 
         Raises:
             BrokerUnavailable: The connection broke, or a confirm did not come in *timeout* seconds;
                 any of the messages may or may not have arrived.
         """
-        first = self._next_tag
-        self._confirms, self._returned = Confirms(first, count), set()
-        self._next_tag += count
-        remaining = iter(messages)
-        while part := list(islice(remaining, FLUSHED_AT_ONCE)):
-            channel = self.channel
-            for key, body, properties in part:
-                channel.basic_publish(exchange, key, body, properties, mandatory=True)
-            self.flush()
-        if not self.run(timeout, until=lambda: self._confirms.is_over):
+        if not self.run(timeout, until=lambda: not self._confirms.waiting):
             raise self.broken("no confirm in time")
-        return {tag - first for tag in self._confirms.refused}, self._returned
+        refused, self._confirms.refused = self._confirms.refused, set()
+        return refused
 
     def flush(self) -> None:
         """Let the loop write what can be written, and read what is there."""
@@ -222,7 +214,7 @@ class Line:
         channel.add_on_return_callback(self._on_return)
 
         def ready(_answer: object) -> None:
-            self._channel, self._next_tag = channel, 1
+            self._channel, self._next_tag, self._confirms = channel, 1, Confirms()
             self.stop()
 
         channel.confirm_delivery(self._on_answer, callback=ready)
@@ -230,13 +222,13 @@ class Line:
     def _on_return(
         self, _channel: Channel, _method: Basic.Return, properties: BasicProperties, _body: bytes
     ) -> None:
-        self._returned.add(str(properties.message_id))
+        self._confirms.refused.add(str(properties.message_id))
 
     def _on_answer(self, frame: Method[Any]) -> None:
         method = frame.method
         taken = isinstance(method, Basic.Ack)
         self._confirms.answer(method.delivery_tag, multiple=method.multiple, taken=taken)
-        if self._confirms.is_over:
+        if not self._confirms.waiting:
             self.stop()
 
 

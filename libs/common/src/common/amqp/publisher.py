@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Publishing with pipelined confirms: the batch is on its way before the first confirm is back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +33,7 @@ class Outgoing:
             content_type=CONTENT_TYPE,
             correlation_id=self.correlation_id,
             timestamp=self.timestamp,
-            headers=self.headers,
+            headers=self.headers or None,
             delivery_mode=2,
         )
 
@@ -68,9 +68,28 @@ class Publisher:
                 any of the messages may or may not have arrived.
         """
         self.connect()
-        outgoing = ((one.routing_key, one.body, one.properties()) for one in messages)
-        refused, returned = self._line.publish(exchange, outgoing, len(messages), timeout=timeout)
-        return returned | {messages[position].id for position in refused}
+        self.send(messages, exchange)
+        return self.confirmed(timeout=timeout)
+
+    def send(self, messages: Iterable[Outgoing], exchange: str) -> None:
+        """Publish *messages*; whether they were taken tells ``confirmed``.
+
+        It never connects: on another connection nobody would wait for the confirms of this one.
+
+        Raises:
+            BrokerUnavailable: Not connected, or the connection broke.
+        """
+        self._line.send(
+            exchange, ((one.routing_key, one.body, one.properties()) for one in messages)
+        )
+
+    def confirmed(self, *, timeout: float = CONFIRM_SECONDS) -> set[str]:
+        """Wait for the confirms of all that was sent; returns the ids of those not taken.
+
+        Raises:
+            BrokerUnavailable: As for ``publish``.
+        """
+        return self._line.confirmed(timeout=timeout)
 
     def wait(self, seconds: float) -> None:
         """Let time pass while heartbeats go on."""
