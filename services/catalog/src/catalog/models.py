@@ -52,9 +52,12 @@ class Product(Base):
         Index("ix_products_listed", "is_listed", "id"),
         Index("ix_products_price", "is_listed", "price_minor", "id"),
         Index("ix_products_seller", "seller_id", "is_listed", "id"),
+        Index("ix_products_seller_price", "seller_id", "is_listed", "price_minor", "id"),
         Index("ix_products_mark", "mark", "is_listed", "id"),
+        Index("ix_products_mark_price", "mark", "is_listed", "price_minor", "id"),
         Index("ix_products_name", "name", "is_listed", "seller_id"),
         Index("ix_products_seller_name", "seller_name", "is_listed", "id"),
+        Index("ix_products_seller_name_price", "seller_name", "is_listed", "price_minor", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=True)
