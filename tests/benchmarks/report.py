@@ -94,9 +94,10 @@ def _rows(result: Result) -> Iterator[list[str]]:
 
 
 def _others(result: Result) -> list[str]:
-    """Figures that are in no ratio."""
+    """Figures that are in no ratio and not always 0."""
     used = {ratio[end] for ratio in result["ratios"] for end in ("of", "to")}
-    return [f"{name} {_spread(f)}" for name, f in result["figures"].items() if name not in used]
+    others = {name: f for name, f in result["figures"].items() if name not in used and any(f)}
+    return [f"{name} {_spread(figure)}" for name, figure in others.items()]
 
 
 def _spread(figure: Sequence[float]) -> str:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,12 +32,11 @@ def with_and_without(ground: Ground) -> Iterator[Sides]:
         sale = Sale(ground, [ours], url=environments.service("catalog")["ORDERS_URL"])
         other = Sale(ground, [unsafe], url=url)
 
-        def safe() -> Mapping[str, float]:
-            load = sale.rush(CLIENTS)
-            return {"with": load.rate, "seconds until the last event's effect": sale.settle()}
-
         yield Sides(
-            {"with": safe, "without": lambda: other.rush(CLIENTS).rate},
+            {
+                "with": lambda: sale.round("with", CLIENTS),
+                "without": lambda: other.rush(CLIENTS).rate,
+            },
             lambda: sale.fault() or other.fault(),
         )
     _deliver(ground.stack, unsafe)

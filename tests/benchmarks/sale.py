@@ -19,7 +19,7 @@ from soukctl.checks.broker import TOPOLOGIES
 from support.databases import as_root, schema_of
 
 UNITS = 1_000_000
-SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")
+PUBLISHERS = ("auth", "catalog", "orders")
 KEPT = (".stream", ".dead")
 """Queues that keep what is in them."""
 QUIET_SECONDS = 120
@@ -45,8 +45,20 @@ class Sale:
         self.refused = 0
         self.odd: Counter[str] = Counter()
 
+    def round(self, name: str, clients: int) -> dict[str, float]:
+        """A rush and the effects of all its events; the figure *name* is orders a second."""
+        load = self.rush(clients)
+        refused = load.odd.get("503", 0)
+        return {
+            name: load.rate,
+            f"{name}: 503 among 100 answers": 100 * refused / max(1, load.good + refused),
+            f"{name}: p50, ms": load.median_ms,
+            f"{name}: p99, ms": load.p99_ms,
+            f"{name}: s until the last event's effect": self.settle(),
+        }
+
     def rush(self, clients: int, seconds: int = 3) -> Load:
-        """One round of so many buyers in a closed loop."""
+        """So many buyers in a closed loop."""
         load = posts(
             self._url,
             "/v1/orders",
@@ -71,6 +83,8 @@ class Sale:
         sold, gone = self._sold(), UNITS * len(self._products) - left
         if sold != gone or least < 0:
             return f"{sold} units sold, {gone} gone from the stock, the least left is {least}"
+        if not self.accepted:
+            return f"no order was accepted; {self.refused} answers 503"
         if sold < self.accepted:
             return f"{self.accepted} orders accepted, {sold} there"
         return ", ".join(f"{count} × {what}" for what, count in self.odd.items()) or None
@@ -131,7 +145,7 @@ def wait_until_quiet(stack: Stack, sold: Collection[int]) -> float:
 
 
 def _is_quiet(stack: Stack, sold: Collection[int]) -> bool:
-    waiting = " OR ".join(f"EXISTS (SELECT 1 FROM {name}.outbox_messages)" for name in SERVICES)
+    waiting = " OR ".join(f"EXISTS (SELECT 1 FROM {name}.outbox_messages)" for name in PUBLISHERS)
     with as_root(stack.environments.mariadb) as cursor:
         cursor.execute(
             f"SELECT {waiting} OR EXISTS (SELECT 1 FROM catalog.stock"
