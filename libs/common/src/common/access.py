@@ -18,7 +18,7 @@ from common.problems import (
     Unauthenticated,
     Unavailable,
 )
-from common.replica import RecentWriters
+from common.recent_writers import RecentWriters
 from common.tokens import Identity, ServiceTokens, Verifier
 
 P = ParamSpec("P")
@@ -207,7 +207,7 @@ def _act_as(actor: str) -> None:
 
 
 def _choose_reads(actor: str | None) -> None:
-    """Decide once for a request whether its reads may be a moment old; see ``common.replica``."""
+    """Decide once for a request whether its reads may be a moment old; see ``recent_writers``."""
     if writers := _writers():
         writes = request.method not in SAFE_METHODS
         g.reads_may_lag = writers.may_lag(actor, writes=writes)

@@ -31,8 +31,9 @@ from common.problems import (
     Unprocessable,
     UnsupportedMediaType,
 )
+from common.recent_writers import RecentWriters
 from common.refusals import problem_of, response_to
-from common.replica import RecentWriters, Replica
+from common.replica import Replica
 from common.settings import ServiceSettings
 from common.spec import describe
 from common.tokens import KeySet, ServiceTokens, Verifier

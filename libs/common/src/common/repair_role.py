@@ -5,27 +5,30 @@ import getpass
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 import orjson
 
-from common.context import Trace, traced
-from common.db import Database
-from common.logs import configure_logs
-from common.problems import Unavailable
-from common.repairs import Outcome
 from common.settings import ServiceSettings
 
-Repairs = Callable[..., list[Outcome]]
-"""``repair(config, database, apply=False)`` looks at everything, and repairs what it may."""
+if TYPE_CHECKING:
+    from common.repairs import Outcome
+
 NOTHING = "Nothing is broken."
 NO_ANSWER = 2
 
 
 def add_repair(
-    service: str, group: click.Group, settings: type[ServiceSettings], repairs: Repairs
+    service: str, group: click.Group, settings: type[ServiceSettings], module: str
 ) -> None:
-    """Give a service's program its command ``repair``."""
+    """Give a service's program its command ``repair``.
+
+    Args:
+        module: Its ``repair(config, database, apply=False)`` looks at everything, and repairs what
+            it may. It is imported when that is wanted, as a role is.
+    """
 
     @group.command(
         help="Repair what the audit finds broken and other records prove; else only say what. "
@@ -37,19 +40,26 @@ def add_repair(
     def repair(*, apply: bool, as_json: bool, by: str) -> None:
         # What is said goes to standard output, so the logs must not.
         with redirect_stdout(sys.stderr):
-            outcomes = _work(service, settings.load(), repairs, apply=apply, by=by)
+            outcomes = _work(service, settings.load(), module, apply=apply, by=by)
         click.echo(_document(outcomes) if as_json else _table(outcomes))
         sys.exit(any(outcome.state != "repaired" for outcome in outcomes))
 
 
 def _work(
-    service: str, config: ServiceSettings, repairs: Repairs, *, apply: bool, by: str
-) -> list[Outcome]:
+    service: str, config: ServiceSettings, module: str, *, apply: bool, by: str
+) -> "list[Outcome]":
+    from common.context import Trace, traced  # noqa: PLC0415
+    from common.db import Database  # noqa: PLC0415
+    from common.logs import configure_logs  # noqa: PLC0415
+    from common.problems import Unavailable  # noqa: PLC0415
+
+    repair = import_module(module).repair
     configure_logs(service, config.log_level)
     database = Database.from_settings(config)
     try:
         with traced(Trace(actor=f"operator/{by}")):
-            return repairs(config, database, apply=apply)
+            found: list[Outcome] = repair(config, database, apply=apply)
+            return found
     except Unavailable as error:
         click.echo(f"{service} repair: {error.detail}", err=True)
         sys.exit(NO_ANSWER)
@@ -57,11 +67,11 @@ def _work(
         database.dispose()
 
 
-def _document(outcomes: Sequence[Outcome]) -> bytes:
+def _document(outcomes: "Sequence[Outcome]") -> bytes:
     return orjson.dumps([outcome.model_dump() for outcome in outcomes])
 
 
-def _table(outcomes: Sequence[Outcome]) -> str:
+def _table(outcomes: "Sequence[Outcome]") -> str:
     if not outcomes:
         return NOTHING
     columns: list[Callable[[Outcome], str]] = [

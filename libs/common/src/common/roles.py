@@ -1,24 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One program per service, several roles: ``python -m catalog web``, ``worker``, ``migrate``."""
+"""One program per service, several roles: ``python -m catalog web``, ``worker``, ``migrate``.
+
+A role imports what it needs when it is called: a web process that loads the worker's modules first
+only to become gunicorn starts half a second later.
+"""
 
 import os
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import click
 
-from common.logs import configure_logs
 from common.settings import ServiceSettings
 
 
-def service_roles(
-    service: str, settings: type[ServiceSettings], worker: Callable[[], None]
-) -> click.Group:
+def service_roles(service: str, settings: type[ServiceSettings]) -> click.Group:
     """The commands that every service has; a service adds its own to the group."""
 
     @click.group(help=f"Souk's {service} service.")
@@ -42,11 +42,12 @@ def service_roles(
 
     @group.command("worker", help="Relay and consume events, and do what is due.")
     def run_worker() -> None:
-        worker()
+        import_module(f"{service}.worker").main()
 
     @group.command(help="Bring the schema up to date.")
     def migrate() -> None:
-        from common.migrations import migrate_to_head  # noqa: PLC0415 - Alembic only where it works
+        from common.logs import configure_logs  # noqa: PLC0415
+        from common.migrations import migrate_to_head  # noqa: PLC0415
 
         config = settings.load()
         configure_logs(service, config.log_level)

@@ -12,13 +12,8 @@ from sqlalchemy import insert, select, text
 from common.access import connect_redis, internal, public, requires
 from common.app import create_service, database
 from common.db import Database, new_metadata
-from common.replica import (
-    REMEMBERED_SECONDS,
-    RecentWriters,
-    Replica,
-    declare_heartbeats,
-    heartbeats,
-)
+from common.recent_writers import REMEMBERED_SECONDS, RecentWriters
+from common.replica import Replica, declare_heartbeats, heartbeats
 from common.settings import ServiceSettings
 from common.testing import eventually
 from souk_local.ports import free_ports

@@ -5,16 +5,10 @@ import sys
 
 import click
 
-from auth.commands.users import ensure_store
 from auth.config import AdminConfig, Config
-from auth.worker import main
-from common.access import connect_redis
-from common.db import Database
-from common.logs import configure_logs
-from common.problems import Problem
 from common.roles import service_roles
 
-cli = service_roles("auth", Config, main)
+cli = service_roles("auth", Config)
 
 
 @cli.command(
@@ -22,10 +16,14 @@ cli = service_roles("auth", Config, main)
     "With OPEN_STORE, make the store's seller too."
 )
 def create_admin() -> None:
-    # Workers need no hashing.
     from auth.accounts import ensure_admin  # noqa: PLC0415
+    from auth.commands.users import ensure_store  # noqa: PLC0415
     from auth.epochs import EpochCopies  # noqa: PLC0415
     from auth.passwords import Hashing  # noqa: PLC0415
+    from common.access import connect_redis  # noqa: PLC0415
+    from common.db import Database  # noqa: PLC0415
+    from common.logs import configure_logs  # noqa: PLC0415
+    from common.problems import Problem  # noqa: PLC0415
 
     config = AdminConfig.load()
     configure_logs("auth", config.log_level)

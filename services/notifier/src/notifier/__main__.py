@@ -3,9 +3,8 @@
 
 from common.roles import service_roles
 from notifier.config import Config
-from notifier.worker import main
 
-cli = service_roles("notifier", Config, main)
+cli = service_roles("notifier", Config)
 
 if __name__ == "__main__":
     cli()

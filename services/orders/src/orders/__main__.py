@@ -4,11 +4,9 @@
 from common.repair_role import add_repair
 from common.roles import service_roles
 from orders.config import Config
-from orders.repair import repair
-from orders.worker import main
 
-cli = service_roles("orders", Config, main)
-add_repair("orders", cli, Config, repair)
+cli = service_roles("orders", Config)
+add_repair("orders", cli, Config, "orders.repair")
 
 if __name__ == "__main__":
     cli()
