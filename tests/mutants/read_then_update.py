@@ -14,9 +14,9 @@ def lock_and_believe(session, product_ids):
     return {stock.product_id: stock for stock in session.scalars(locked)}
 
 
-def write_numbers(_session, wish, _products, stock):
-    for product_id, units in wish.lines.items():
-        stock[product_id].reserved += units
+def write_numbers(session, held):
+    for product_id, units in held.items():
+        session.get(Stock, product_id).reserved += units
 
 
 reservations.lock_stock = lock_and_believe

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Catalog's front door: wiring only."""
 
+from collections.abc import Sequence
+
 from apiflask import APIFlask
 
+from catalog.commands.reservations import Asked, Reserved, reserve_stock
 from catalog.config import Config
 from catalog.page_cache import PageCache
 from catalog.routes import (
@@ -19,6 +22,7 @@ from catalog.routes import (
 from catalog.routes.open_store import OpenStore
 from common.access import Guard, connect_redis
 from common.app import create_service
+from common.batching import Batcher
 from common.db import Database
 from common.dead_letters import dead_letter_routes
 from common.http import Client
@@ -52,9 +56,19 @@ def create_app(
         strangers_write=config.open_store,
     )
     app.extensions["config"] = config
+    app.extensions["reservations"] = reservations(app.extensions["database"])
     app.extensions["page_cache"] = PageCache(connect_redis(config.redis_url.get_secret_value()))
     app.extensions["open_store"] = _open_store(config) if config.open_store else None
     return app
+
+
+def reservations(database: Database) -> Batcher[Asked, Reserved]:
+    """The reserve commands that wait at the same time share a transaction."""
+
+    def reserve(asked: Sequence[Asked]) -> list[Reserved]:
+        return database.run(reserve_stock, asked)
+
+    return Batcher("catalog_reserve", reserve)
 
 
 def _open_store(config: Config) -> OpenStore:

@@ -4,10 +4,12 @@
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
 from catalog.models import REFUSED_SKUS, SKU, LedgerEntry, OnSale, Price, Stock
+from common.batching import MOST
 from common.clock import rfc3339
 from common.money import Amount, to_text
 from common.schemas import MOST_UNITS, Line, Page, Query, Schema, Shown, Text, Units
@@ -120,6 +122,20 @@ class ReservationIn(Schema):
     items: Annotated[list[ReservationLineIn], Field(min_length=1, max_length=200)]
     expected_total: Annotated[int, Field(ge=0)] | None = None
     currency: str | None = None
+
+
+class OrderReservationIn(ReservationIn):
+    """The same among others, in the name of whoever placed the order."""
+
+    order_id: Annotated[UUID, Field(strict=False)]
+    correlation_id: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    actor: Annotated[str, Field(max_length=64)]
+
+
+class ReservationsIn(Schema):
+    """The reserve commands of orders that were placed at the same time."""
+
+    reservations: Annotated[list[OrderReservationIn], Field(min_length=1, max_length=MOST)]
 
 
 class SellerOut(Shown):

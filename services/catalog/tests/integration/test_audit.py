@@ -11,10 +11,10 @@ from catalog.commands.reservations import (
     Wish,
     cancel_reservation,
     release_reservation,
-    reserve_stock,
     sell_reservation,
 )
 from common.audit import examine
+from support.reserving import reserve_one
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def orders(database, sell, lamp):
     def reserve(units=1):
         order_id = uuid4()
         wish = Wish(lines={lamp.id: units, cup.id: 1}, prices={}, total=None)
-        database.run(reserve_stock, order_id=order_id, wish=wish)
+        reserve_one(database, order_id=order_id, wish=wish)
         return order_id
 
     made = {

@@ -6,7 +6,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import event
 
-from catalog.commands.reservations import Wish, reserve_stock
+from catalog.commands.reservations import Wish
+from support.reserving import reserve_one
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_a_reservation_takes_five_statements_however_many_lines_it_has(
     wanted = {sell(f"Lamp {number}", quantity=3).id: 1 for number in range(lines)}
     statements.clear()
 
-    database.run(reserve_stock, order_id=uuid4(), wish=Wish(lines=wanted, prices={}, total=None))
+    reserve_one(database, order_id=uuid4(), wish=Wish(lines=wanted, prices={}, total=None))
 
     assert [statement.split()[0] for statement in statements] == [
         "SELECT",

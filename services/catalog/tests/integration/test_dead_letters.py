@@ -5,13 +5,14 @@ from uuid import uuid4
 
 import pytest
 
-from catalog.commands.reservations import Wish, reserve_stock
+from catalog.commands.reservations import Wish
 from catalog.handlers import HANDLERS
 from catalog.models import LedgerEntry, Reservation, Stock
 from common.amqp import Topology
 from common.contracts import SUBSCRIPTIONS, OrderCancelled, OrderLine, OrderPlaced, OrderRejected
 from common.events import Envelope
 from common.testing.afterlife import afterlife
+from support.reserving import reserve_one
 
 TOPOLOGY = Topology(service="catalog", events=SUBSCRIPTIONS["catalog"])
 
@@ -33,7 +34,7 @@ def order(database, lamp):
     """An order that holds two of the five lamps."""
     order_id = uuid4()
     wish = Wish(lines={lamp.id: 2}, prices={}, total=None)
-    database.run(reserve_stock, order_id=order_id, wish=wish)
+    reserve_one(database, order_id=order_id, wish=wish)
     return order_id
 
 

@@ -11,14 +11,15 @@ from catalog.commands.reservations import (
     Wish,
     cancel_reservation,
     release_reservation,
-    reserve_stock,
     sell_reservation,
 )
 from catalog.commands.stock import change_stock
 from catalog.errors import ReservationReleased
 from catalog.models import LedgerEntry, Reservation, Stock
+from common.problems import Problem
 from common.testing.interleavings import Interleavings
 from common.tokens import Identity
+from support.reserving import reserve_one
 
 ADMIN = Identity(user_id=1, username="root", role="admin", epoch=0, expires_at=0)
 
@@ -28,8 +29,8 @@ def wish(lines):
 
 
 def reserve(database, order_id, product_id):
-    database.run(reserve_stock, order_id=order_id, wish=wish({product_id: 2}))
-    return "held"
+    answer = reserve_one(database, order_id=order_id, wish=wish({product_id: 2}))
+    return answer.code if isinstance(answer, Problem) else "held"
 
 
 def release(database, order_id, product_id):
@@ -67,7 +68,7 @@ class Shelf:
 
     def fill_and_reserve(self):
         jobs = self.fill()
-        self.database.run(reserve_stock, order_id=self.order_id, wish=wish({self.lamp.id: 2}))
+        reserve_one(self.database, order_id=self.order_id, wish=wish({self.lamp.id: 2}))
         return jobs
 
     def look(self):

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from catalog.commands.reservations import Wish, reserve_stock
+from catalog.commands.reservations import Wish
 from catalog.handlers import HANDLERS
 from catalog.models import Reservation, Stock
 from common.amqp import Publisher, Topology
@@ -22,6 +22,7 @@ from common.contracts import (
 from common.events import Envelope
 from common.subscriber import Subscriber
 from common.testing import eventually
+from support.reserving import reserve_one
 
 TOPOLOGY = Topology(service="catalog", events=SUBSCRIPTIONS["catalog"])
 
@@ -84,7 +85,7 @@ def reserve(database):
     def hold(product, units):
         order = uuid4()
         wish = Wish(lines={product.id: units}, prices={}, total=None)
-        database.run(reserve_stock, order_id=order, wish=wish)
+        reserve_one(database, order_id=order, wish=wish)
         return order
 
     return hold

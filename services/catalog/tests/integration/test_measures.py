@@ -5,10 +5,11 @@ from uuid import uuid4
 from prometheus_client import REGISTRY
 from sqlalchemy import update
 
-from catalog.commands.reservations import Wish, release_reservation, reserve_stock
+from catalog.commands.reservations import Wish, release_reservation
 from catalog.measures import measure
 from catalog.models import Reservation
 from common.clock import utcnow
+from support.reserving import reserve_one
 
 
 def told(database):
@@ -22,7 +23,7 @@ def test_open_and_overdue_reservations_are_told_until_they_end(database, sell):
     lamp, orders = sell("Lamp", quantity=9), [uuid4() for _ in range(3)]
     for order_id in orders:
         wish = Wish(lines={lamp.id: 1}, prices={}, total=None)
-        database.run(reserve_stock, order_id=order_id, wish=wish)
+        reserve_one(database, order_id=order_id, wish=wish)
     assert told(database) == (3, 0)
 
     long_ago = update(Reservation).values(reserved_at=utcnow() - timedelta(seconds=901))

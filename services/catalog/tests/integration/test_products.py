@@ -7,11 +7,12 @@ from sqlalchemy import select, text
 
 from catalog import queries
 from catalog.commands.products import change_product, change_product_and_stock
-from catalog.commands.reservations import Wish, reserve_stock
+from catalog.commands.reservations import Wish
 from catalog.errors import SkuTaken, TooManyUnits
 from common.clock import utcnow
 from common.outbox import outbox_messages
 from common.tokens import Identity
+from support.reserving import reserve_one
 
 ADMIN = Identity(user_id=1, username="root", role="admin", epoch=0, expires_at=0)
 
@@ -139,7 +140,7 @@ def test_units_left_to_sell_are_counted_beside_those_promised_to_orders(database
 
 def reserve(database, product, quantity):
     wish = Wish(lines={product.id: quantity}, prices={}, total=None)
-    database.run(reserve_stock, order_id=uuid4(), wish=wish)
+    reserve_one(database, order_id=uuid4(), wish=wish)
 
 
 def test_the_lowest_price_counts_the_one_that_was_in_force_thirty_days_ago(database, sell):

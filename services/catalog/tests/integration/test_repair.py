@@ -14,13 +14,13 @@ from catalog.audit import INVARIANTS
 from catalog.commands.reservations import (
     Wish,
     cancel_reservation,
-    reserve_stock,
     sell_reservation,
 )
 from catalog.models import Stock
 from catalog.repair import RULES, count_promised
 from common.audit import examine
 from common.testing.interleavings import Interleavings
+from support.reserving import reserve_one
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def lamp(sell):
 def reserve(database, product, units=1):
     order_id = uuid4()
     wish = Wish(lines={product.id: units}, prices={}, total=None)
-    database.run(reserve_stock, order_id=order_id, wish=wish)
+    reserve_one(database, order_id=order_id, wish=wish)
     return order_id
 
 
@@ -153,7 +153,7 @@ def test_what_was_oversold_is_left_to_a_person(run, database, orders, lamp):
 
 def buy(database, order_id, product):
     wish = Wish(lines={product: 1}, prices={}, total=None)
-    database.run(reserve_stock, order_id=order_id, wish=wish)
+    reserve_one(database, order_id=order_id, wish=wish)
     return "bought"
 
 

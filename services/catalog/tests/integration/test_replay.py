@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from catalog.commands.reservations import Wish, reserve_stock
+from catalog.commands.reservations import Wish
 from catalog.handlers import HANDLERS
 from common import subscriber
 from common.amqp import Topology
@@ -16,6 +16,7 @@ from common.events import Envelope
 from common.metrics import HANDLED
 from common.subscriber import Subscriber
 from common.testing import eventually
+from support.reserving import reserve_one
 
 TOPOLOGY = Topology(service="catalog", events=SUBSCRIPTIONS["catalog"])
 
@@ -70,7 +71,7 @@ def test_a_stretch_that_is_replayed_twice_moves_stock_once(
     sold, cancelled, rejected = (uuid4() for _ in range(3))
     for order_id in (sold, cancelled, rejected):
         wish = Wish(lines={lamp.id: 2}, prices={}, total=None)
-        database.run(reserve_stock, order_id=order_id, wish=wish)
+        reserve_one(database, order_id=order_id, wish=wish)
     no = Envelope.seal(OrderRejected(order_id=str(rejected), reason="late"), aggregate_version=1)
     stretch = [
         settled(OrderPlaced, sold, lamp),

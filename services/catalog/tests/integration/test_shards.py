@@ -11,14 +11,15 @@ from catalog.commands.reservations import (
     Wish,
     cancel_reservation,
     release_reservation,
-    reserve_stock,
     sell_reservation,
 )
 from catalog.picture_queries import numbered_page
 from common.audit import examine
+from support.reserving import reserve_one
 
 EXPECTED = {
-    "catalog.commands.reservations.reserve_stock",
+    "catalog.commands.reservations._known",
+    "catalog.commands.reservations._reserve",
     "catalog.locks.lock_stock",
     "catalog.queries.products_by_ref",
 }
@@ -42,7 +43,7 @@ def test_what_customers_sellers_and_orders_do_knows_its_shard(
     client.get(f"/internal/products/resolve?refs={lamp},LAMP-2", headers=orders)
     first, second, third = uuid4(), uuid4(), uuid4()
     for order_id, units in ((first, 1), (second, 1), (third, 9)):
-        database.run(reserve_stock, order_id=order_id, wish=wish(lamp, chair, units=units))
+        reserve_one(database, order_id=order_id, wish=wish(lamp, chair, units=units))
     database.run(sell_reservation, order_id=first)
     database.run(cancel_reservation, order_id=first)
     database.run(release_reservation, order_id=second)

@@ -7,18 +7,19 @@ import pytest
 from sqlalchemy import select
 
 from catalog.commands import reservations
-from catalog.commands.reservations import Wish, reserve_stock
+from catalog.commands.reservations import Wish
 from catalog.errors import InsufficientStock
 from catalog.models import Stock
 from common.problems import Problem
 from common.testing.interleavings import Interleavings
+from support.reserving import reserve_one
 
 ONE_OF_THEM = sorted(["held", InsufficientStock.code])
 
 
 def buy(database, order_id, lines):
     wish = Wish(lines=lines, prices={}, total=None)
-    answer = database.run(reserve_stock, order_id=order_id, wish=wish)
+    answer = reserve_one(database, order_id=order_id, wish=wish)
     return answer.code if isinstance(answer, Problem) else "held"
 
 

@@ -4,12 +4,15 @@
 A reservation ends only by orders' word: sold, released or cancelled. No clock takes units away.
 """
 
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import case, update
+from sqlalchemy import case, insert, select, update
 from sqlalchemy.orm import Session
 
 from catalog.commands.stock import products_by_id, put_on_shelf, warn_if_low
@@ -26,6 +29,7 @@ from catalog.errors import (
 from catalog.locks import lock_reservation, lock_stock
 from catalog.models import Product, Reservation, Stock
 from common.clock import utcnow
+from common.context import Trace, traced
 from common.db import database_clock
 from common.logs import get_logger
 from common.money import to_text
@@ -56,42 +60,48 @@ class Wish:
         return orjson.dumps(wish | {"total": self.total}).decode()
 
 
-def reserve_stock(session: Session, *, order_id: UUID, wish: Wish) -> dict[str, Any] | Problem:
-    """Hold every line for one order, or none of them.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The reserve command of one order, in the name of whoever placed it."""
 
-    Asking again gives the same answer and holds nothing more, whether it was a yes or a no. The
-    answer carries each line's name, sku and unit price as of this transaction.
+    order_id: UUID
+    wish: Wish
+    trace: Trace
+
+
+Reserved = dict[str, Any] | Problem
+
+
+def reserve_stock(session: Session, asked: Sequence[Asked]) -> list[Reserved]:
+    """For each order hold every line, or none of them; who is first in line is first served.
+
+    Many orders cost as many statements as one. Asking again gives the same answer and holds
+    nothing more, whether it was a yes or a no. The answer carries each line's name, sku and unit
+    price as of this transaction.
 
     Returns:
-        ``{"order_id", "status", "items", "total", "currency"}``, or the refusal: it is returned
-        and not raised, because it is stored and must be committed.
-
-    Raises:
-        ReservationReleased: The order ended before this came.
-        ReservationConflict: The order wished for something else before.
+        For each, ``{"order_id", "status", "items", "total", "currency"}``, or why not. No is never
+        raised: it must not hurt the others, and what of it is stored must be committed.
+        ``ReservationReleased`` when the order ended before this came, ``ReservationConflict`` when
+        it wished for something else before; nothing is stored for these.
 
     Effects:
         Locks the stock rows in ascending order. Appends ``StockLow`` where one falls.
 
     Proved by services/catalog/tests/integration/test_reservation_races.py.
     """
-    known = session.get(Reservation, order_id)
-    if known is not None:
-        return _stored_answer(known, wish)
-    products = products_by_id(session, sorted(wish.lines))
-    # Looked at first, then locked and looked at again: who comes for what is sold out waits for
-    # nobody, and a refusal is as true at the moment of the look as it would be under the lock.
-    refusal = _refusal(wish, products)
-    if refusal is None:
-        stock = lock_stock(session, wish.lines)
-        refusal = _refusal(wish, products)
-    if refusal is not None:
-        _store(session, order_id, wish, "refused", _stored_refusal(refusal))
-        return refusal
-    _hold(session, wish, products, stock)
-    answer = _answer(order_id, wish, products)
-    _store(session, order_id, wish, "reserved", answer)
-    return answer
+    first: dict[UUID, Asked] = {}
+    for one in asked:
+        first.setdefault(one.order_id, one)
+    now, known = _known(session, first)
+    new = [one for one in first.values() if one.order_id not in known]
+    answers = _reserve(session, new, now=now) if new else {}
+    return [
+        _stored_answer(known[one.order_id], one.wish)
+        if one.order_id in known
+        else _first_answer(answers[one.order_id], first[one.order_id].wish, one.wish)
+        for one in asked
+    ]
 
 
 def sell_reservation(session: Session, *, order_id: UUID) -> None:
@@ -158,23 +168,91 @@ def cancel_reservation(session: Session, *, order_id: UUID) -> None:
             _settle(reservation, "cancelled")
 
 
-def _stored_answer(known: Reservation, wish: Wish) -> dict[str, Any] | Problem:
+def _known(
+    session: Session, order_ids: Collection[UUID]
+) -> tuple[datetime, dict[UUID, Reservation]]:
+    """What time the database has, and what it has for these orders: one round trip."""
+    clock = select(database_clock().label("now")).subquery()
+    query = select(clock.c.now, Reservation).outerjoin_from(
+        clock, Reservation, Reservation.order_id.in_(order_ids)
+    )
+    rows = session.execute(query).all()
+    return rows[0].now, {row.order_id: row for _, row in rows if row is not None}
+
+
+def _stored_answer(known: Reservation, wish: Wish) -> Reserved:
     if known.wish is None or known.status in {"released", "cancelled"}:
-        raise ReservationReleased
+        return ReservationReleased()
     if known.wish != wish.text():
-        raise ReservationConflict
+        return ReservationConflict()
     answer: dict[str, Any] = orjson.loads(known.answer or "{}")
     return refusal_from(answer) if known.status == "refused" else answer
 
 
-def _refusal(wish: Wish, products: dict[int, Product]) -> Problem | None:
+def _first_answer(answer: Reserved, first: Wish, wish: Wish) -> Reserved:
+    """What an order gets that came twice at once."""
+    return answer if wish.text() == first.text() else ReservationConflict()
+
+
+def _reserve(session: Session, new: Sequence[Asked], *, now: datetime) -> dict[UUID, Reserved]:
+    products = products_by_id(session, sorted({line for one in new for line in one.wish.lines}))
+    # Looked at first, then locked and looked at again: who comes for what is sold out waits for
+    # nobody, and a refusal is as true at the moment of the look as it would be under the lock.
+    shown = {product_id: product.stock.available for product_id, product in products.items()}
+    answers: dict[UUID, Reserved] = {
+        one.order_id: refusal
+        for one in new
+        if (refusal := _refusal(one.wish, products, shown)) is not None
+    }
+    hopeful = [one for one in new if one.order_id not in answers]
+    if hopeful:
+        answers |= _share_out(session, hopeful, products)
+    session.execute(insert(Reservation), _rows(new, answers, now))
+    return answers
+
+
+def _share_out(
+    session: Session, hopeful: Sequence[Asked], products: dict[int, Product]
+) -> dict[UUID, Reserved]:
+    """Lock what they want, and give to each in turn what those before have left."""
+    stock = lock_stock(session, {line for one in hopeful for line in one.wish.lines})
+    left = {product_id: row.available for product_id, row in stock.items()}
+    answers: dict[UUID, Reserved] = {}
+    held: Counter[int] = Counter()
+    for one in hopeful:
+        refusal = _refusal(one.wish, products, left)
+        if refusal is None:
+            _take(session, one, products, stock, left)
+            held.update(one.wish.lines)
+        answers[one.order_id] = refusal or _answer(one.order_id, one.wish, products)
+    if held:
+        _hold(session, held)
+    return answers
+
+
+def _take(
+    session: Session,
+    one: Asked,
+    products: dict[int, Product],
+    stock: dict[int, Stock],
+    left: dict[int, int],
+) -> None:
+    for product_id, units in one.wish.lines.items():
+        before = left[product_id]
+        left[product_id] = available = before - units
+        product, row = products[product_id], stock[product_id]
+        with traced(one.trace):
+            warn_if_low(session, product, before=before, available=available, stock=row)
+
+
+def _refusal(wish: Wish, products: dict[int, Product], left: Mapping[int, int]) -> Problem | None:
     missing = sorted(wish.lines.keys() - products.keys())
     if missing:
         return ProductNotFound(items=[{"product_id": product_id} for product_id in missing])
     short = [
         {"product_id": product_id, "requested": units, "available": available}
         for product_id, units in sorted(wish.lines.items())
-        if units > (available := products[product_id].stock.available)
+        if units > (available := left[product_id])
     ]
     if short:
         return InsufficientStock(items=short)
@@ -205,29 +283,18 @@ def _total(wish: Wish, products: dict[int, Product]) -> int:
     return sum(products[product].price_minor * units for product, units in wish.lines.items())
 
 
-def _hold(
-    session: Session, wish: Wish, products: dict[int, Product], stock: dict[int, Stock]
-) -> None:
-    # One statement for all lines. It adds to what the locked row holds, and never writes a number
-    # that was computed elsewhere.
+def _hold(session: Session, held: Mapping[int, int]) -> None:
+    # One statement for all orders and lines. It adds to what the locked row holds, and never
+    # writes a number that was computed elsewhere.
     session.execute(
         update(Stock)
-        .where(Stock.product_id.in_(wish.lines))
+        .where(Stock.product_id.in_(held))
         .values(
-            reserved=Stock.reserved + case(wish.lines, value=Stock.product_id),
+            reserved=Stock.reserved + case(dict(held), value=Stock.product_id),
             version=Stock.version + 1,
         )
         .execution_options(synchronize_session=False)
     )
-    for product_id, units in wish.lines.items():
-        before = stock[product_id].available
-        warn_if_low(
-            session,
-            products[product_id],
-            before=before,
-            available=before - units,
-            stock=stock[product_id],
-        )
 
 
 def _answer(order_id: UUID, wish: Wish, products: dict[int, Product]) -> dict[str, Any]:
@@ -250,22 +317,26 @@ def _answer(order_id: UUID, wish: Wish, products: dict[int, Product]) -> dict[st
     }
 
 
-def _stored_refusal(refusal: Problem) -> dict[str, Any]:
-    return {"code": refusal.code, "members": refusal.members}
+def _rows(
+    new: Sequence[Asked], answers: Mapping[UUID, Reserved], now: datetime
+) -> list[dict[str, Any]]:
+    """What is remembered of each answer; ascending, as every other batch does it."""
+    return [
+        {
+            "order_id": one.order_id,
+            "status": "refused" if isinstance(answers[one.order_id], Problem) else "reserved",
+            "wish": one.wish.text(),
+            "answer": orjson.dumps(_kept(answers[one.order_id])).decode(),
+            "reserved_at": now,
+        }
+        for one in sorted(new, key=lambda one: one.order_id)
+    ]
 
 
-def _store(
-    session: Session, order_id: UUID, wish: Wish, status: str, answer: dict[str, Any]
-) -> None:
-    session.add(
-        Reservation(
-            order_id=order_id,
-            status=status,
-            wish=wish.text(),
-            answer=orjson.dumps(answer).decode(),
-            reserved_at=database_clock(),
-        )
-    )
+def _kept(answer: Reserved) -> dict[str, Any]:
+    if isinstance(answer, Problem):
+        return {"code": answer.code, "members": answer.members}
+    return answer
 
 
 def _tombstone(order_id: UUID, status: str) -> Reservation:
