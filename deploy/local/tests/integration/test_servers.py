@@ -195,3 +195,9 @@ def test_stopping_leaves_no_process(tmp_path):
     started.stop()
 
     assert [member for group in groups for member in members_of_group(group)] == []
+
+
+def test_the_database_has_its_temporary_tables_to_itself(servers: PrivateServers) -> None:
+    with database(servers, CATALOG, "catalog") as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT @@tmpdir")
+        assert cursor.fetchone() == (str(servers.mariadb.directory / "tmp"),)

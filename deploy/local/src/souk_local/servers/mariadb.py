@@ -77,6 +77,11 @@ class MariaDB(Server):
         return self.directory / "data"
 
     @property
+    def temporary(self) -> Path:
+        """Its own: a server that starts deletes the temporary tables that it finds, whosever."""
+        return self.directory / "tmp"
+
+    @property
     def init_file(self) -> Path:
         return self.directory / "init.sql"
 
@@ -85,6 +90,7 @@ class MariaDB(Server):
         # 107 characters that the kernel allows for a socket's path.
         options = {**OPTIONS, **(BINARY_LOG if self.binary_log else {})} | {
             "datadir": str(self.data),
+            "tmpdir": str(self.temporary),
             "socket": "mariadb.sock",
             "pid-file": str(self.directory / "mariadb.pid"),
             "port": str(self.port),
@@ -101,6 +107,7 @@ class MariaDB(Server):
 
     def prepare(self) -> None:
         super().prepare()
+        self.temporary.mkdir(mode=0o700, exist_ok=True)
         write_private(self.init_file, INIT.format(password=escape_string(self.root_password)))
         if not self.data.exists():
             self._install_system_tables()
@@ -113,6 +120,7 @@ class MariaDB(Server):
             executable("mariadb-install-db"),
             "--no-defaults",
             f"--datadir={draft}",
+            f"--tmpdir={self.temporary}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             *(["--user=root"] if os.geteuid() == 0 else []),
