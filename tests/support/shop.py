@@ -18,6 +18,9 @@ from support.openapi import served_document
 
 PASSWORD = "a long sentence nobody guesses"
 
+ANSWER_SECONDS = 120
+"""The gateway gives an audit so long: behind a flash sale of the same stack it has much to read."""
+
 
 @dataclass
 class Person:
@@ -40,7 +43,9 @@ class Person:
         if self.token and "Authorization" not in sent:
             sent["Authorization"] = f"Bearer {self.token}"
         address = self.url + path
-        answer = self.session.request(method, address, json=body, headers=sent, timeout=20)
+        answer = self.session.request(
+            method, address, json=body, headers=sent, timeout=ANSWER_SECONDS
+        )
         if self.expects_documented:
             self._must_be_documented(method, path, answer)
         return answer
