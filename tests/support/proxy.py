@@ -15,7 +15,7 @@ COMMIT = b"\x03COMMIT"
 """The packet of PyMySQL's COMMIT from its command byte on."""
 PUBLISH = b"\x00\x3c\x00\x28"
 """AMQP's class 60, method 40: basic.publish. The broker's next word is the confirm."""
-RESERVE = b"PUT /internal/reservations/"
+RESERVE = b"PUT /internal/reservations"
 """How orders asks catalog for units."""
 
 CHUNK = 65_536

@@ -4,7 +4,7 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,8 +22,12 @@ class CatalogStub:
     Attributes:
         mood: ``well``; ``away`` (503); ``cut`` (closes the connection before it does anything);
             ``deaf`` (does what it is told, then closes the connection without an answer); ``odd``
-            (a refusal that nobody knows); ``babbling`` (an answer that is no JSON).
+            (a refusal that nobody knows); ``babbling`` (an answer that is no JSON); ``old`` (a
+            release that does not know the call); ``blunt`` (one order's fault is everybody's).
         commands: The order id of every reserve command that arrived.
+        wishes: What each of them said.
+        calls: How many calls brought them.
+        spoil: Changes the answers to a call before they are sent.
         documents: What else a GET finds, by path: keys and users, where it also stands for auth.
         waiting: How many reserve commands came to the gate.
         gate: While it is closed they wait, at most ten seconds.
@@ -34,6 +38,9 @@ class CatalogStub:
         self.reservations: dict[str, Reply] = {}
         self.mood = "well"
         self.commands: list[str] = []
+        self.wishes: list[dict[str, Any]] = []
+        self.calls = 0
+        self.spoil: Callable[[list[Any]], list[Any]] = lambda answers: answers
         self.reads = 0
         self.waiting = 0
         self.documents: dict[str, dict[str, Any]] = {}
@@ -80,6 +87,21 @@ class CatalogStub:
             if ref in {str(product[name]) for name in names if product[name] is not None}:
                 return product
         return None
+
+    def reserve_all(self, wishes: list[dict[str, Any]]) -> Reply:
+        self.calls += 1
+        self.wishes += wishes
+        if self.mood == "blunt" and any(
+            line["product_id"] not in self.products for wish in wishes for line in wish["items"]
+        ):
+            return 422, {"code": "invalid"}
+        answers = []
+        for wish in wishes:
+            status, body = self.reserve(wish["order_id"], wish)
+            if self.mood == "odd":
+                status, body = 409, {"code": "reservation_conflict"}
+            answers.append({"status": status, "body": body})
+        return 200, {"answers": self.spoil(answers)}
 
     def reserve(self, order_id: str, wish: dict[str, Any]) -> Reply:
         with self._lock:
@@ -135,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.stub.waiting += 1
         self.stub.gate.wait(10)
         if self._behaves():
-            reply = self.stub.reserve(self.path.rpartition("/")[2], wish)
+            reply = self.stub.reserve_all(wish["reservations"])
             if self.stub.mood == "deaf":
                 self._hang_up()
             else:
@@ -146,8 +168,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(401, {"code": "token_missing"})
         elif self.stub.mood == "away":
             self._answer(503, {"code": "unavailable"})
-        elif self.stub.mood == "odd":
-            self._answer(409, {"code": "reservation_conflict"})
+        elif self.stub.mood == "old":
+            self._answer(404, {"code": "not_found"})
         elif self.stub.mood == "babbling":
             self._send(200, b"<html>")
         elif self.stub.mood == "cut":

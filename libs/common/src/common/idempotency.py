@@ -6,25 +6,30 @@ command is in flight; who may go on with it is decided by a lease on that thing,
 """
 
 import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BINARY,
     BigInteger,
+    Case,
     Column,
     ColumnElement,
     CursorResult,
     MetaData,
+    Row,
     SmallInteger,
     Table,
+    Update,
     and_,
+    bindparam,
+    case,
     delete,
-    exists,
     func,
-    insert,
-    literal,
+    or_,
     select,
     text,
     update,
@@ -34,6 +39,7 @@ from sqlalchemy.orm import Session
 
 from common.db import Database, Identifier, Moment, database_clock, exact, new_metadata
 from common.problems import Problem
+from common.rows import CLOCK, insert_rows
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 KEEP_DAYS = 7
@@ -94,12 +100,38 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A wish to have *key* stand for *reference*.
+
+    Attributes:
+        fingerprint: SHA-256 of the request.
+    """
+
+    key: Key
+    fingerprint: bytes
+    reference: UUID
+
+    def row(self) -> dict[str, Any]:
+        return {
+            "owner_id": self.key.owner_id,
+            "key": self.key.word,
+            "fingerprint": self.fingerprint,
+            "reference": self.reference,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Known:
     """A key that came before, with its answer unless that is still being worked on."""
 
     fingerprint: bytes
     reference: UUID
     answer: Answer | None
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> "Known":
+        answer = None if row.status is None else Answer(status=row.status, body=bytes(row.body))
+        return cls(fingerprint=bytes(row.fingerprint), reference=row.reference, answer=answer)
 
     def must_match(self, fingerprint: bytes) -> None:
         """Refuse another request under the same key.
@@ -129,57 +161,81 @@ def read_key(header: str | None) -> str:
     return header
 
 
-def claim(session: Session, key: Key, *, fingerprint: bytes, reference: UUID) -> Known | None:
-    """Take *key* for *reference*, or find what it stands for already.
+def claim_all(session: Session, claims: Sequence[Claim]) -> list[Known | None]:
+    """Take each key for its reference; where it stands for something already, find what that is.
 
-    Args:
-        fingerprint: SHA-256 of the request.
+    Of claims of the same key the first one gets it.
 
     Raises:
-        IdempotencyKeyReused: It stands for another request.
-        InProgress: It was given back at this very moment; the next try will have it.
+        InProgress: A key was given back at this very moment; the next try will have it.
     """
-    # Looking and inserting in one statement: a new key, the usual case, costs one round trip. Two
-    # at once both see nothing; the second fails with a duplicate key and its rerun sees the first.
-    values = (
-        literal(key.owner_id, BigInteger),
-        literal(key.word, idempotency_keys.c.key.type),
-        literal(fingerprint, BINARY(32)),
-        literal(reference, Identifier),
-        database_clock(),
-    )
-    columns = ["owner_id", "key", "fingerprint", "reference", "claimed_at"]
-    absent = ~exists().where(_is(key))
-    made: CursorResult[Any] = session.connection().execute(
-        insert(idempotency_keys).from_select(columns, select(*values).where(absent))
-    )
-    if made.rowcount:
-        return None
-    known = find(session, key)
-    if known is None:
+    # In the order of the table: of two callers with the same keys one waits for the other, and no
+    # two for each other.
+    ordered = sorted(claims, key=lambda claim: (claim.key.owner_id, claim.key.word))
+    rows = [claim.row() for claim in ordered]
+    # A key that is there is waited for until whoever makes it has committed. Its length and kind
+    # were checked by ``read_key``, so IGNORE has nothing else to ignore.
+    computed = {"claimed_at": CLOCK}
+    made = insert_rows(session, idempotency_keys, rows, computed=computed, verb="INSERT IGNORE")
+    if made == len(claims):
+        return [None] * len(claims)
+    return _found(session, claims)
+
+
+def _found(session: Session, claims: Sequence[Claim]) -> list[Known | None]:
+    known = find_all(session, [claim.key for claim in claims])
+    if any(claim.key not in known for claim in claims):
         raise InProgress
-    known.must_match(fingerprint)
-    return known
+    standing = [known[claim.key] for claim in claims]
+    return [
+        None if found.reference == claim.reference else found
+        for claim, found in zip(claims, standing, strict=True)
+    ]
 
 
 def find(session: Session, key: Key) -> Known | None:
     """What *key* stands for, if anything."""
-    row = session.execute(select(idempotency_keys).where(_is(key))).one_or_none()
-    if row is None:
-        return None
-    answer = None if row.status is None else Answer(status=row.status, body=bytes(row.body))
-    return Known(fingerprint=bytes(row.fingerprint), reference=row.reference, answer=answer)
+    return find_all(session, [key]).get(key)
 
 
-def finish(session: Session, key: Key, answer: Answer) -> None:
-    """Store the answer: from this transaction's commit on every repetition gets these bytes."""
-    values = {"status": answer.status, "body": answer.body}
-    session.execute(update(idempotency_keys).where(_is(key)).values(values))
+def find_all(session: Session, keys: Collection[Key]) -> dict[Key, Known]:
+    """What each of these keys stands for; those that stand for nothing are left out."""
+    rows = session.execute(select(idempotency_keys).where(_among(keys)))
+    return {Key(owner_id=row.owner_id, word=row.key): Known.of(row) for row in rows}
 
 
-def free(session: Session, key: Key) -> None:
-    """Give *key* back after a failure, so that its next request starts anew."""
-    session.execute(delete(idempotency_keys).where(_is(key)))
+def finish_all(session: Session, answers: Mapping[Key, Answer]) -> None:
+    """Store the answers: from this transaction's commit on every repetition gets these bytes."""
+    if not answers:
+        return
+    values: dict[str, Any] = {}
+    for number, (key, answer) in enumerate(answers.items()):
+        values |= {f"owner_{number}": key.owner_id, f"word_{number}": key.word}
+        values |= {f"status_{number}": answer.status, f"body_{number}": answer.body}
+    session.execute(_finishing(len(answers)), values)
+
+
+@cache
+def _finishing(count: int) -> Update:
+    # Made once for each size of a batch: to make and compile it costs more than to run it.
+    numbers = range(count)
+    table = idempotency_keys.c
+    owners = [bindparam(f"owner_{number}", type_=table.owner_id.type) for number in numbers]
+    words = [bindparam(f"word_{number}", type_=table.key.type) for number in numbers]
+    which = [_is(owner, word) for owner, word in zip(owners, words, strict=True)]
+
+    def each(column: Column[Any]) -> Case[Any]:
+        answers = [bindparam(f"{column.name}_{number}", type_=column.type) for number in numbers]
+        return case(*zip(which, answers, strict=True))
+
+    answered = {column: each(column) for column in (table.status, table.body)}
+    return update(idempotency_keys).where(_any(owners, which)).values(answered)
+
+
+def free_all(session: Session, keys: Collection[Key]) -> None:
+    """Give keys back after a failure, so that the next request of each starts anew."""
+    if keys:
+        session.execute(delete(idempotency_keys).where(_among(keys)))
 
 
 def forget_keys(database: Database, *, keep_days: int = KEEP_DAYS) -> int:
@@ -204,6 +260,16 @@ def _forget_some(session: Session, *, days: int) -> int:
     return gone.rowcount
 
 
-def _is(key: Key) -> ColumnElement[bool]:
+def _among(keys: Collection[Key]) -> ColumnElement[bool]:
+    return _any({key.owner_id for key in keys}, [_is(key.owner_id, key.word) for key in keys])
+
+
+def _is(owner: object, word: object) -> ColumnElement[bool]:
     table = idempotency_keys.c
-    return and_(table.owner_id == key.owner_id, table.key == key.word)
+    return and_(table.owner_id == owner, table.key == word)
+
+
+def _any(owners: Iterable[object], which: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
+    # The owners alone say in which shards to look. Pairs in one IN would be shorter, but MariaDB
+    # reads the whole table for a single one.
+    return and_(idempotency_keys.c.owner_id.in_(owners), or_(*which))

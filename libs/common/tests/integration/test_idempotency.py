@@ -8,6 +8,7 @@ from common import idempotency
 from common.db import Database, database_clock, new_metadata
 from common.idempotency import (
     Answer,
+    Claim,
     IdempotencyKeyReused,
     Key,
     declare_idempotency,
@@ -40,9 +41,9 @@ def database(schema, clean):
 @pytest.fixture
 def claim(database):
     def run(key=KEY, fingerprint=ONE, reference=None):
-        return database.run(
-            idempotency.claim, key, fingerprint=fingerprint, reference=reference or uuid7()
-        )
+        claim = Claim(key=key, fingerprint=fingerprint, reference=reference or uuid7())
+        [known] = database.run(idempotency.claim_all, [claim])
+        return known
 
     return run
 
@@ -70,7 +71,7 @@ def test_a_key_in_flight_names_its_reference_and_no_answer(claim):
 
 def test_a_finished_key_has_its_answer_to_the_byte(database, claim):
     claim()
-    database.run(idempotency.finish, KEY, YES)
+    database.run(idempotency.finish_all, {KEY: YES})
 
     assert claim().answer == YES
     assert database.read(idempotency.find, KEY).answer == YES
@@ -79,10 +80,35 @@ def test_a_finished_key_has_its_answer_to_the_byte(database, claim):
 def test_another_request_under_the_same_key_is_refused(database, claim):
     claim()
 
+    known = claim(fingerprint=OTHER)
+
     with pytest.raises(IdempotencyKeyReused):
-        claim(fingerprint=OTHER)
+        known.must_match(OTHER)
 
     assert database.read(idempotency.find, KEY).fingerprint == ONE
+
+
+def test_many_claims_are_one_statement_and_each_gets_its_own_answer(database, claim):
+    claim(Key(owner_id=3, word="c"), OTHER)
+    database.run(idempotency.finish_all, {Key(owner_id=3, word="c"): YES})
+    keys = [Key(owner_id=owner, word=word) for owner in (9, 3, 5) for word in "bca"]
+    claims = [Claim(key=key, fingerprint=ONE, reference=uuid7()) for key in [*keys, keys[0]]]
+
+    known = database.run(idempotency.claim_all, claims)
+
+    assert [found is None for found in known] == [True] * 4 + [False] + [True] * 4 + [False]
+    assert known[4].answer == YES
+    # The same key twice is the first one's.
+    assert known[9].reference == claims[0].reference
+
+    bodies = {key: Answer(status=201, body=repr(key).encode()) for key in keys[5:]}
+    database.run(idempotency.finish_all, bodies)
+    found = database.read(idempotency.find_all, keys)
+    assert {key: found[key].answer for key in keys[5:]} == bodies
+    assert [found[key].answer for key in keys[:4]] == [None] * 4
+
+    database.run(idempotency.free_all, keys[:2])
+    assert database.read(idempotency.find_all, keys).keys() == {*keys[2:]}
 
 
 @pytest.mark.parametrize("other", [Key(owner_id=8, word="key"), Key(owner_id=7, word="KEY")])
@@ -94,7 +120,7 @@ def test_another_owner_or_another_letter_is_another_key(claim, other):
 
 def test_a_freed_key_starts_anew(database, claim):
     claim()
-    database.run(idempotency.free, KEY)
+    database.run(idempotency.free_all, [KEY])
 
     assert database.read(idempotency.find, KEY) is None
     assert claim(fingerprint=OTHER) is None
@@ -102,7 +128,7 @@ def test_a_freed_key_starts_anew(database, claim):
 
 def test_a_claim_whose_transaction_fails_was_never_made(database):
     def fail(session):
-        idempotency.claim(session, KEY, fingerprint=ONE, reference=uuid7())
+        idempotency.claim_all(session, [Claim(key=KEY, fingerprint=ONE, reference=uuid7())])
         raise LookupError
 
     with pytest.raises(LookupError):

@@ -2,12 +2,17 @@
 """What orders asks of catalog. Nothing else here knows catalog's paths and words."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from common.http import Answer, Client
+from common.context import Trace
+from common.http import Client
 from common.logs import get_logger
+from common.problems import Problem, Unavailable
 from common.tokens import ServiceTokens
 from orders.config import Config
 from orders.errors import REFUSALS, ProductNotFound, ReservationImpossible
@@ -18,6 +23,8 @@ log = get_logger(__name__)
 REF = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 MOST_REFS = 200
 MOST_ID = 2**63 - 1
+UNREADABLE = {400, 422}
+"""What catalog says to a command that it can't read."""
 
 
 class Product(Said):
@@ -50,9 +57,48 @@ class ReservedLine(Said):
 class Reservation(Said):
     """What catalog holds for an order: every line, one per product, ascending."""
 
+    order_id: UUID
     items: list[ReservedLine]
     total: int
     currency: str
+
+
+class _Answer(Said):
+    """What catalog says about one of several orders."""
+
+    status: int
+    body: dict[str, Any]
+
+
+class _Answers(Said):
+    answers: list[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What an order wants held, and who asks for it. Lines are units by product id."""
+
+    order_id: UUID
+    lines: dict[int, int]
+    expected_total: int | None
+    trace: Trace
+
+    def words(self, currency: str) -> dict[str, object]:
+        return {
+            "order_id": str(self.order_id),
+            "items": [
+                {"product_id": product_id, "quantity": quantity}
+                for product_id, quantity in sorted(self.lines.items())
+            ],
+            "expected_total": self.expected_total,
+            "currency": currency,
+            "correlation_id": self.trace.correlation_id,
+            "actor": self.trace.actor,
+        }
+
+
+class Misunderstood(Exception):
+    """Catalog can't read the command; of several orders, nobody knows whose fault it is."""
 
 
 def product_id_in(ref: str) -> int | None:
@@ -79,25 +125,33 @@ class Catalog:
         tokens = ServiceTokens(config.service_token_key.get_secret_value(), "orders")
         return cls(Client(config.catalog_url, tokens, read_seconds=config.catalog_seconds))
 
-    def reserve(
-        self, order_id: UUID, lines: dict[int, int], *, expected_total: int | None, currency: str
-    ) -> Reservation:
-        """Have every line held for the order, or none. Asking again gets the same answer.
+    def reserve_all(
+        self, wanted: Sequence[Wanted], *, currency: str
+    ) -> list[Reservation | Problem]:
+        """Have every line held for an order, or none of them. Asking again gets the same answer.
+
+        Returns:
+            What came of each order. ``InsufficientStock``, ``PriceChanged``, ``ProductNotFound``,
+            ``OrderTooLarge``: refused; nothing is held. ``ReservationImpossible``: nothing will
+            ever be held under this id. ``Unavailable``: nobody knows whether it is held.
 
         Raises:
-            InsufficientStock, PriceChanged, ProductNotFound: Refused; nothing is held.
-            ReservationImpossible: Nothing will ever be held under this id.
-            Unavailable: Nobody knows whether it is held.
+            Misunderstood: Catalog wants none of the several orders; one alone may fare better.
+            Unavailable: Nobody knows about any of them.
         """
-        items = [
-            {"product_id": product_id, "quantity": quantity}
-            for product_id, quantity in sorted(lines.items())
-        ]
-        wish = {"items": items, "expected_total": expected_total, "currency": currency}
-        answer = self._client.put(f"/internal/reservations/{order_id}", wish)
+        command = {"reservations": [one.words(currency) for one in wanted]}
+        answer = self._client.put("/internal/reservations", command)
+        if answer.status in UNREADABLE:
+            if len(wanted) > 1:
+                raise Misunderstood
+            log.error("reservation_impossible", order_id=str(wanted[0].order_id))
+            raise ReservationImpossible
         if answer.status != 200:  # noqa: PLR2004 - HTTP's yes
-            raise _refusal(order_id, answer)
-        return read(Reservation, answer)
+            # Also where catalog is of a release that does not know this call.
+            log.error("reservations_refused", status=answer.status)
+            raise Unavailable
+        answers = read(_Answers, answer).answers[: len(wanted)]
+        return [_outcome(one, said) for one, said in zip_longest(wanted, answers)]
 
     def products(self, refs: Iterable[str]) -> dict[str, Product]:
         """What clients' names for products mean now; unknown names are left out.
@@ -157,12 +211,27 @@ class Catalog:
         return ids
 
 
-def _refusal(order_id: UUID, answer: Answer) -> Exception:
+def _outcome(wanted: Wanted, said: Any) -> Reservation | Problem:
+    """What catalog says about one order. What is wrong with it is no other order's trouble."""
     try:
-        problem = answer.json()
-        refusal = REFUSALS.get(problem["code"])
-    except (ValueError, KeyError, TypeError):
-        problem, refusal = {}, None
+        answer = _Answer.model_validate(said)
+        if answer.status != 200:  # noqa: PLR2004 - HTTP's yes
+            return _refusal(wanted.order_id, answer)
+        reservation = Reservation.model_validate(answer.body)
+    except ValueError:
+        log.error("answer_not_understood", order_id=str(wanted.order_id))
+        return Unavailable()
+    if reservation.order_id != wanted.order_id:
+        log.error("answer_is_anothers", order_id=str(wanted.order_id))
+        return Unavailable()
+    return reservation
+
+
+def _refusal(order_id: UUID, answer: _Answer) -> Problem:
+    if answer.status >= 500:  # noqa: PLR2004 - HTTP's own troubles
+        return Unavailable()
+    problem = answer.body
+    refusal = REFUSALS.get(str(problem.get("code")))
     if refusal is None:
         log.error("reservation_impossible", order_id=str(order_id), status=answer.status)
         return ReservationImpossible()

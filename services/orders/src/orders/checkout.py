@@ -5,25 +5,21 @@ Catalog's transaction is the commit point of the stock; see the house's "one com
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from common.batching import Batcher
 from common.clock import utcnow
+from common.context import current_trace
 from common.db import Database
 from common.idempotency import Answer, Key
 from common.logs import get_logger
-from common.problems import Unavailable
+from common.problems import Problem, Unavailable
 from orders import answers, queries
-from orders.catalog import Catalog, Reservation
-from orders.commands.orders import (
-    abandon_order,
-    answer_likewise,
-    begin_order,
-    confirm_order,
-    refuse_order,
-    take_over_lapsed,
-)
+from orders.catalog import Catalog, Reservation, Wanted
+from orders.commands.begin import Begun, Wish, answer_likewise, begin_orders, take_over_lapsed
+from orders.commands.settle import Settlement, abandoned, confirmed, refused, settle_orders
 from orders.config import Config
 from orders.errors import BeingPlaced, Refused, ReservationImpossible
 from orders.measures import SETTLED
@@ -49,7 +45,10 @@ class Placement:
 
 
 class Checkout:
-    """Places orders, and settles those that somebody left behind."""
+    """Places orders, and settles those that somebody left behind.
+
+    Each of the three steps is done for all orders together that have come to it.
+    """
 
     def __init__(
         self, database: Database, catalog: Catalog, *, hold_seconds: float, currency: str
@@ -58,6 +57,9 @@ class Checkout:
         self._catalog = catalog
         self._hold_seconds = hold_seconds
         self._currency = currency
+        self._beginnings = Batcher[Wish, Attempt | Answer]("orders_begin", self._begin_all)
+        self._reservations = Batcher[Wanted, Reservation]("orders_reserve", self._reserve_all)
+        self._settlements = Batcher[Settlement, bool]("orders_settle", self._settle_all)
 
     @classmethod
     def connect(cls, config: Config, database: Database, catalog: Catalog) -> "Checkout":
@@ -75,19 +77,12 @@ class Checkout:
         """Place the order that *key* stands for, once; None for lines orders the cart.
 
         Raises:
-            BeingPlaced, IdempotencyKeyReused, EmptyOrder: See ``begin_order``.
+            BeingPlaced, IdempotencyKeyReused, EmptyOrder: See ``begin_orders``.
             Unavailable: Catalog gave no answer. Nothing is promised, and the key is free again; or
                 the database is gone, and a retry after a while finds out what became of it.
         """
-        begun = self._database.run(
-            begin_order,
-            key=key,
-            fingerprint=fingerprint,
-            lines=lines,
-            expected_total=expected_total,
-            currency=self._currency,
-            hold_seconds=self._hold_seconds,
-        )
+        wish = Wish(key=key, fingerprint=fingerprint, lines=lines, expected_total=expected_total)
+        begun = self._beginnings.submit(wish)
         if isinstance(begun, Answer):
             return Placement(answer=begun, is_replay=True)
         try:
@@ -142,17 +137,24 @@ class Checkout:
             if not is_hopeless and attempt.fence < MOST_HOLDERS:
                 log.warning("order_waits", order_id=str(attempt.order_id), holder=attempt.fence)
                 return False
-            self._database.run(abandon_order, attempt=attempt)
+            self._settlements.submit(abandoned(attempt))
         return True
+
+    def _begin_all(self, wishes: Sequence[Wish]) -> Sequence[Begun]:
+        hold_seconds, currency = self._hold_seconds, self._currency
+        return self._database.run(
+            begin_orders, wishes, currency=currency, hold_seconds=hold_seconds
+        )
+
+    def _reserve_all(self, wanted: Sequence[Wanted]) -> Sequence[Reservation | Problem]:
+        return self._catalog.reserve_all(wanted, currency=self._currency)
+
+    def _settle_all(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
+        return self._database.run(settle_orders, settlements)
 
     def _settle(self, attempt: Attempt) -> Placement:
         try:
-            reservation = self._catalog.reserve(
-                attempt.order_id,
-                attempt.lines,
-                expected_total=attempt.expected_total,
-                currency=self._currency,
-            )
+            reservation = self._reservations.submit(_wanted(attempt))
         except Refused as refusal:
             return self._refuse(attempt, refusal)
         return self._confirm(attempt, reservation)
@@ -160,7 +162,7 @@ class Checkout:
     def _confirm(self, attempt: Attempt, reservation: Reservation) -> Placement:
         order = _standing(attempt, reservation)
         answer = answers.of_order(order)
-        if not self._database.run(confirm_order, attempt=attempt, order=order, answer=answer):
+        if not self._settlements.submit(confirmed(attempt, order, answer)):
             return self._became(attempt.order_id)
         SETTLED.labels("confirmed").inc()
         log.info("order_confirmed", order_id=str(order.id), lines=len(order.items))
@@ -168,9 +170,7 @@ class Checkout:
 
     def _refuse(self, attempt: Attempt, refusal: Refused) -> Placement:
         answer = answers.of_refusal(refusal)
-        if not self._database.run(
-            refuse_order, attempt=attempt, reason=refusal.code, answer=answer
-        ):
+        if not self._settlements.submit(refused(attempt, reason=refusal.code, answer=answer)):
             return self._became(attempt.order_id)
         SETTLED.labels("rejected").inc()
         log.info("order_refused", order_id=str(attempt.order_id), reason=refusal.code)
@@ -179,7 +179,7 @@ class Checkout:
     def _abandon(self, attempt: Attempt, error: Unavailable) -> Placement:
         # Also where the database broke while we confirmed, and nobody knows whether that was
         # committed: if it was, there is nothing pending to abandon, and the answer is there.
-        if self._database.run(abandon_order, attempt=attempt):
+        if self._settlements.submit(abandoned(attempt)):
             SETTLED.labels("abandoned").inc()
             log.warning("order_abandoned", order_id=str(attempt.order_id))
             raise error
@@ -203,6 +203,15 @@ class Checkout:
         if known.answer is None:
             raise BeingPlaced(order_id)
         return Placement(answer=known.answer, is_replay=True)
+
+
+def _wanted(attempt: Attempt) -> Wanted:
+    return Wanted(
+        order_id=attempt.order_id,
+        lines=attempt.lines,
+        expected_total=attempt.expected_total,
+        trace=current_trace(),
+    )
 
 
 def _standing(attempt: Attempt, reservation: Reservation) -> Order:

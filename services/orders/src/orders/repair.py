@@ -17,7 +17,8 @@ from common.money import to_text
 from common.outbox import outbox_messages
 from common.repairs import Change, Outcome, Rule, Unprovable, repair_all
 from orders import audit, events
-from orders.commands.orders import SETTLED, lock_order, tell_outcome
+from orders.commands.orders import lock_order, tell_outcome
+from orders.commands.settle import SETTLED
 from orders.config import Config
 from orders.models import Order
 

@@ -3,7 +3,7 @@
 
 from functools import partial
 
-from common.amqp import Publisher, Topology, readers_of
+from common.amqp import Topology
 from common.contracts import SUBSCRIPTIONS
 from common.db import Database
 from common.idempotency import forget_keys
@@ -31,9 +31,7 @@ def main() -> None:
     run_worker(
         config,
         {
-            "relay": Relay(
-                database, Publisher(broker, "orders relay", readers=readers_of("orders"))
-            ).run,
+            "relay": Relay.connect("orders", config, database).run,
             "subscriber": Subscriber(database, broker, topology, HANDLERS).run,
             "sweep": Periodic(name="sweep", seconds=config.sweep_seconds, work=checkout.sweep),
             "measure": Periodic(

@@ -8,7 +8,7 @@ from catalog_stub import LAMP
 from sqlalchemy import func, select, text
 
 from common.problems import Unavailable
-from orders.commands.orders import confirm_order
+from orders.commands.settle import settle_orders
 from orders.models import OrderItem
 
 
@@ -21,12 +21,12 @@ def lose_connection(checkout, database, monkeypatch):
             read = staticmethod(database.read)
             armed = True
 
-            def run(self, command, **arguments):
-                if command is not confirm_order or not self.armed:
-                    return database.run(command, **arguments)
+            def run(self, command, *arguments, **named):
+                if command is not settle_orders or not self.armed:
+                    return database.run(command, *arguments, **named)
                 self.armed = False
                 if when == "after":
-                    database.run(command, **arguments)
+                    database.run(command, *arguments, **named)
                 raise Unavailable
 
         monkeypatch.setattr(checkout, "_database", Losing())

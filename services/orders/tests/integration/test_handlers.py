@@ -6,12 +6,11 @@ from uuid import uuid4
 
 import pytest
 from catalog_stub import LAMP, RUG
+from pending import begin
 from sqlalchemy import select
 
 from common.contracts import ReservationOverdue, UserChanged, UserDeleted, UserRegistered
 from common.events import Envelope
-from common.idempotency import Key
-from orders.commands.orders import begin_order
 from orders.handlers import HANDLERS
 from orders.models import NOBODY, Cart, CartItem, Customer
 
@@ -80,15 +79,7 @@ def test_a_deleted_customers_cart_goes(database, hear, ada, bob):
 
 def test_a_deleted_customers_order_is_still_settled(database, hear, ada, checkout, ledger):
     ada.want(LAMP, 1)
-    database.run(
-        begin_order,
-        key=Key(owner_id=1, word="k"),
-        fingerprint=b"f" * 32,
-        lines=None,
-        expected_total=None,
-        currency="USD",
-        hold_seconds=60,
-    )
+    begin(database, None)
     hear(user(UserDeleted), version=2)
     ledger.lapse()
 
@@ -131,15 +122,7 @@ def test_an_overdue_reservation_of_a_rejected_order_is_told_as_rejected(hear, ad
 def test_an_overdue_reservation_of_a_pending_order_is_left_to_the_sweep(
     database, hear, ledger, checkout
 ):
-    pending = database.run(
-        begin_order,
-        key=Key(owner_id=1, word="k"),
-        fingerprint=b"f" * 32,
-        lines={LAMP: 1},
-        expected_total=None,
-        currency="USD",
-        hold_seconds=60,
-    )
+    pending = begin(database, {LAMP: 1})
 
     hear(overdue(pending.order_id))
 

@@ -5,21 +5,11 @@ from uuid import uuid4
 
 import pytest
 from catalog_stub import CHAIR, LAMP, RUG
-
-from common.idempotency import Key
-from orders.commands.orders import begin_order
+from pending import begin
 
 
 def pending(database, owner=1):
-    return database.run(
-        begin_order,
-        key=Key(owner_id=owner, word="pending"),
-        fingerprint=b"p" * 32,
-        lines={LAMP: 2},
-        expected_total=None,
-        currency="USD",
-        hold_seconds=10,
-    )
+    return begin(database, {LAMP: 2}, key="pending", owner=owner)
 
 
 def test_an_order_reads_as_it_was_answered(ada):

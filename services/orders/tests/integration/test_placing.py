@@ -5,10 +5,9 @@ import re
 
 import pytest
 from catalog_stub import CHAIR, LAMP, RUG
-from sqlalchemy import event
+from pending import begin
 
-from common.idempotency import Key
-from orders.commands.orders import begin_order
+from common.testing.counting import counting
 
 KEY = "0b1e7a60"
 
@@ -116,21 +115,13 @@ def test_an_empty_order_is_refused_and_its_key_is_not_burnt(ada, ledger):
 def test_one_accepted_one_line_order_costs_six_statements_two_commits_and_one_call(
     ada, catalog, database
 ):
-    statements, commits = [], []
-    record = lambda _c, _cursor, statement, *_: statements.append(statement)  # noqa: E731
-    count = lambda _connection: commits.append(1)  # noqa: E731
-    event.listen(database.engine, "before_cursor_execute", record)
-    event.listen(database.engine, "commit", count)
-    try:
+    with counting(database) as asked:
         assert ada.order(KEY, (LAMP, 1)).status_code == 201
-    finally:
-        event.remove(database.engine, "before_cursor_execute", record)
-        event.remove(database.engine, "commit", count)
 
-    assert len(statements) <= 6, statements
-    assert not [statement for statement in statements if "RETURNING" in statement]
-    assert len(commits) == 2
-    assert (len(catalog.commands), catalog.reads) == (1, 0)
+    assert len(asked.statements) <= 6, asked.statements
+    assert not [statement for statement in asked.statements if "RETURNING" in statement]
+    assert asked.commits == 2
+    assert (catalog.calls, catalog.reads) == (1, 0)
 
 
 # --- the key --------------------------------------------------------------------------------------
@@ -152,15 +143,11 @@ def test_a_replay_writes_nothing_and_needs_no_catalog(ada, catalog, database):
     first = ada.order(KEY, ("LAMP-1", 1))
     catalog.mood = "away"
     catalog.products.clear()
-    statements = []
-    record = lambda _c, _cursor, statement, *_: statements.append(statement)  # noqa: E731
-    event.listen(database.engine, "before_cursor_execute", record)
-    try:
-        assert same(first, ada.order(KEY, ("LAMP-1", 1)))
-    finally:
-        event.remove(database.engine, "before_cursor_execute", record)
 
-    assert {statement.split()[0] for statement in statements} == {"SELECT"}
+    with counting(database) as asked:
+        assert same(first, ada.order(KEY, ("LAMP-1", 1)))
+
+    assert {statement.split()[0] for statement in asked.statements} == {"SELECT"}
 
 
 def test_a_replayed_cart_order_leaves_the_new_cart_alone(ada):
@@ -356,18 +343,6 @@ def test_names_cant_be_resolved_without_catalog_and_nothing_is_written(ada, cata
 # --- a request that died --------------------------------------------------------------------------
 
 
-def begin(database, seconds=10.0, *, lines=None, key=KEY, fingerprint=None, owner=1):
-    return database.run(
-        begin_order,
-        key=Key(owner_id=owner, word=key),
-        fingerprint=fingerprint,
-        lines=lines,
-        expected_total=None,
-        currency="USD",
-        hold_seconds=seconds,
-    )
-
-
 def of(*items):
     from orders.schemas import OrderIn  # noqa: PLC0415 - only for its fingerprint
 
@@ -377,7 +352,7 @@ def of(*items):
 
 
 def test_while_a_request_is_in_flight_its_repetition_waits(ada, database, catalog):
-    begin(database, lines={LAMP: 1}, fingerprint=of((LAMP, 1)))
+    begin(database, {LAMP: 1}, key=KEY, fingerprint=of((LAMP, 1)))
 
     answer = ada.order(KEY, (LAMP, 1))
 
@@ -387,7 +362,7 @@ def test_while_a_request_is_in_flight_its_repetition_waits(ada, database, catalo
 
 
 def test_a_retry_takes_over_the_order_of_a_request_that_died(ada, database, catalog, ledger):
-    died = begin(database, lines={LAMP: 1}, fingerprint=of((LAMP, 1)))
+    died = begin(database, {LAMP: 1}, key=KEY, fingerprint=of((LAMP, 1)))
     ledger.lapse()
 
     answer = ada.order(KEY, (LAMP, 1))
@@ -400,7 +375,7 @@ def test_a_retry_takes_over_the_order_of_a_request_that_died(ada, database, cata
 def test_a_retry_of_a_request_that_died_after_catalog_did_its_part_takes_no_more(
     ada, database, catalog, ledger
 ):
-    died = begin(database, lines={LAMP: 4}, fingerprint=of((LAMP, 4)))
+    died = begin(database, {LAMP: 4}, key=KEY, fingerprint=of((LAMP, 4)))
     lines = [{"product_id": LAMP, "quantity": 4}]
     catalog.reserve(str(died.order_id), {"items": lines, "expected_total": None})
     ledger.lapse()
@@ -413,7 +388,7 @@ def test_a_retry_of_a_request_that_died_after_catalog_did_its_part_takes_no_more
 
 
 def test_a_lapsed_key_with_another_request_is_still_refused(ada, database, ledger):
-    begin(database, lines={LAMP: 1}, fingerprint=of((LAMP, 1)))
+    begin(database, {LAMP: 1}, key=KEY, fingerprint=of((LAMP, 1)))
     ledger.lapse()
 
     assert ada.order(KEY, (LAMP, 2)).json["code"] == "idempotency_key_reused"

@@ -6,15 +6,20 @@ from threading import Barrier, Thread
 
 import pytest
 from catalog_stub import LAMP, RUG
+from pending import begin
 from sqlalchemy import select
 
-from common.idempotency import Answer, InProgress, Key
+from common.idempotency import Answer, InProgress
 from common.problems import Problem
 from orders import answers
 from orders.catalog import Reservation, ReservedLine
 from orders.checkout import _standing
-from orders.commands import orders as commands
+from orders.commands import begin as beginnings
+from orders.commands import settle
+from orders.commands.begin import take_over_lapsed
 from orders.commands.carts import return_cart
+from orders.commands.orders import cancel_order, tell_outcome
+from orders.commands.settle import abandoned, confirmed, refused
 from orders.models import CartItem
 from orders.schemas import OrderIn
 
@@ -47,19 +52,11 @@ def ordering(shopper, key, *items):
 def pending(database, ledger):
     """Makes a pending order of two lamps; gives its first holder's attempt."""
 
-    def begin(key="k"):
+    def make(key="k"):
         wish = OrderIn.model_validate({"items": [{"product": LAMP, "quantity": 2}]})
-        return database.run(
-            commands.begin_order,
-            key=Key(owner_id=1, word=key),
-            fingerprint=wish.fingerprint(),
-            lines={LAMP: 2},
-            expected_total=None,
-            currency="USD",
-            hold_seconds=60,
-        )
+        return begin(database, {LAMP: 2}, key=key, fingerprint=wish.fingerprint())
 
-    return begin
+    return make
 
 
 @pytest.fixture
@@ -68,16 +65,18 @@ def confirm(database):
 
     def run(attempt):
         line = ReservedLine(product_id=LAMP, sku=None, name="Lamp", quantity=2, unit_price=1250)
-        order = _standing(attempt, Reservation(items=[line], total=2500, currency="USD"))
-        answer = answers.of_order(order)
-        return database.run(commands.confirm_order, attempt=attempt, order=order, answer=answer)
+        said = {"items": [line], "total": 2500, "currency": "USD"}
+        order = _standing(attempt, Reservation(order_id=attempt.order_id, **said))
+        ending = confirmed(attempt, order, answers.of_order(order))
+        [won] = database.run(settle.settle_orders, [ending])
+        return won
 
     return run
 
 
 @pytest.fixture
 def abandon(database):
-    return lambda attempt: database.run(commands.abandon_order, attempt=attempt)
+    return lambda attempt: database.run(settle.settle_orders, [abandoned(attempt)])[0]
 
 
 def test_one_key_in_many_hands_is_one_order(shopper, catalog, ledger):
@@ -127,18 +126,10 @@ def test_without_the_carts_mark_two_keys_order_the_same_cart(
         items = session.scalars(select(CartItem).where(CartItem.customer_id == customer_id))
         return {item.product_id: item.quantity for item in items}
 
-    monkeypatch.setattr(commands, "take_cart", take_unmarked)
+    monkeypatch.setattr(beginnings, "take_cart", take_unmarked)
     shopper().want(LAMP, 3)
     for key in ("click-1", "click-2"):
-        database.run(
-            commands.begin_order,
-            key=Key(owner_id=1, word=key),
-            fingerprint=b"f" * 32,
-            lines=None,
-            expected_total=None,
-            currency="USD",
-            hold_seconds=60,
-        )
+        begin(database, None, key=key)
     ledger.lapse()
 
     assert checkout.sweep() == 2
@@ -163,13 +154,13 @@ def test_of_a_confirmation_and_an_abandonment_exactly_one_happens(
 
 def test_without_the_condition_both_would_happen(pending, confirm, abandon, ledger, monkeypatch):
     """The negative control: a settlement that does not look is told twice."""
-    looking = commands._settle
+    looking = settle._settle
 
-    def settle_blindly(session, attempt, **values):
-        looking(session, attempt, **values)
-        return True
+    def settle_blindly(session, settlements):
+        looking(session, settlements)
+        return len(settlements)
 
-    monkeypatch.setattr(commands, "_settle", settle_blindly)
+    monkeypatch.setattr(settle, "_settle", settle_blindly)
     attempt = pending()
 
     race(lambda: confirm(attempt), lambda: abandon(attempt))
@@ -181,7 +172,7 @@ def test_a_holder_that_was_taken_over_does_not_finish_too(database, pending, con
     for number in range(20):
         first = pending(f"k{number}")
         ledger.lapse()
-        second = database.run(commands.take_over_lapsed, hold_seconds=60)
+        second = database.run(take_over_lapsed, hold_seconds=60)
 
         won = race(lambda a=first: confirm(a), lambda a=second: confirm(a))
 
@@ -194,7 +185,7 @@ def test_of_many_sweeps_each_order_is_taken_by_one(database, pending, ledger):
     ledger.lapse()
 
     def take():
-        return database.run(commands.take_over_lapsed, hold_seconds=60)
+        return database.run(take_over_lapsed, hold_seconds=60)
 
     # A sweep that finds every order locked by others takes none; the next round has them.
     taken = []
@@ -236,7 +227,7 @@ def test_a_cancellation_beside_a_confirmation_waits_or_wins_after_it(
         attempt = pending(f"k{number}")
 
         def cancel(order_id=attempt.order_id):
-            return database.run(commands.cancel_order, order_id=order_id, customer_id=1)
+            return database.run(cancel_order, order_id=order_id, customer_id=1)
 
         confirmed, cancelled = race(lambda a=attempt: confirm(a), cancel)
 
@@ -255,7 +246,7 @@ def test_an_overdue_reservation_beside_a_confirmation_never_rejects_it(
         attempt = pending(f"k{number}")
 
         def tell(order_id=attempt.order_id):
-            return database.run(commands.tell_outcome, order_id=order_id)
+            return database.run(tell_outcome, order_id=order_id)
 
         race(lambda a=attempt: confirm(a), tell)
 
@@ -266,15 +257,7 @@ def test_an_overdue_reservation_beside_a_confirmation_never_rejects_it(
 def test_a_cart_changed_while_it_is_returned_loses_nothing(database, shopper, pending):
     customer = shopper()
     customer.want(LAMP, 2)
-    order_id = database.run(
-        commands.begin_order,
-        key=Key(owner_id=1, word="cart"),
-        fingerprint=b"f" * 32,
-        lines=None,
-        expected_total=None,
-        currency="USD",
-        hold_seconds=60,
-    ).order_id
+    order_id = begin(database, None, key="cart").order_id
 
     race(
         lambda: database.run(return_cart, customer_id=1, order_id=order_id, taken={LAMP: 2}),
@@ -289,15 +272,10 @@ def test_a_cart_changed_while_it_is_returned_loses_nothing(database, shopper, pe
 def test_an_answer_is_stored_only_with_the_settlement(database, pending, ledger):
     attempt = pending()
     ledger.lapse()
-    database.run(commands.take_over_lapsed, hold_seconds=60)
+    database.run(take_over_lapsed, hold_seconds=60)
     late = Answer(status=409, body=b"{}")
 
-    won = database.run(
-        commands.refuse_order,
-        attempt=attempt,
-        reason="insufficient_stock",
-        answer=late,
-    )
+    ending = refused(attempt, reason="insufficient_stock", answer=late)
 
-    assert not won
+    assert database.run(settle.settle_orders, [ending]) == [False]
     assert ledger.statuses() == ["pending"]

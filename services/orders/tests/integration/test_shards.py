@@ -16,12 +16,12 @@ from orders.commands.orders import tell_outcome
 
 EXPECTED = {
     "orders.commands.carts.set_cart_line",
-    "orders.commands.orders.begin_order",
-    "orders.commands.orders.confirm_order",
-    "orders.commands.orders._settle",
+    "orders.commands.settle._add_items",
+    "orders.commands.settle._settle",
     "orders.commands.orders.lock_order",
     "orders.queries.order_by_id",
-    "common.idempotency.claim",
+    "common.idempotency.finish_all",
+    "common.rows.insert_rows",
     "common.outbox.append_all",
 }
 

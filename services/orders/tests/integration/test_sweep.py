@@ -3,10 +3,11 @@
 
 import pytest
 from catalog_stub import LAMP, RUG
+from pending import begin
 
-from common.idempotency import Key
 from orders import checkout as checkout_module
-from orders.commands.orders import abandon_order, begin_order, take_over_lapsed
+from orders.commands.begin import take_over_lapsed
+from orders.commands.settle import abandoned, settle_orders
 from orders.schemas import OrderIn
 
 
@@ -14,34 +15,18 @@ from orders.schemas import OrderIn
 def leave_behind(database, ledger):
     """Begins an order as a request that dies at once: of these lines, or of the cart."""
 
-    def begin(lines, key="left", owner=1):
+    def leave(lines, key="left", owner=1):
         items = [{"product": ref, "quantity": units} for ref, units in (lines or {}).items()]
         wish = OrderIn.model_validate({"items": items} if lines else {})
-        attempt = database.run(
-            begin_order,
-            key=Key(owner_id=owner, word=key),
-            fingerprint=wish.fingerprint(),
-            lines=lines,
-            expected_total=None,
-            currency="USD",
-            hold_seconds=60,
-        )
+        attempt = begin(database, lines, key=key, owner=owner, fingerprint=wish.fingerprint())
         ledger.lapse()
         return attempt
 
-    return begin
+    return leave
 
 
 def test_an_order_that_somebody_holds_is_left_alone(database, checkout, catalog, ledger):
-    database.run(
-        begin_order,
-        key=Key(owner_id=1, word="k"),
-        fingerprint=b"f" * 32,
-        lines={LAMP: 1},
-        expected_total=None,
-        currency="USD",
-        hold_seconds=60,
-    )
+    begin(database, {LAMP: 1})
 
     assert checkout.sweep() == 0
     assert catalog.commands == []
@@ -186,6 +171,6 @@ def test_a_holder_that_lost_the_order_settles_nothing(database, ledger, leave_be
     left = leave_behind({LAMP: 1})
     database.run(take_over_lapsed, hold_seconds=60)
 
-    assert not database.run(abandon_order, attempt=left)
+    assert database.run(settle_orders, [abandoned(left)]) == [False]
     assert ledger.statuses() == ["pending"]
     assert ledger.events() == []

@@ -1,35 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two requests with one key in two processes, in every order in which their statements can come."""
 
+import pending
 import pytest
 from catalog_stub import LAMP
 
-from common.idempotency import Key
 from common.identifiers import uuid7
 from common.testing.interleavings import Interleavings
-from orders.commands.orders import begin_order
 from orders.errors import BeingPlaced
 
 ONE_OF_THEM = sorted(["Attempt", BeingPlaced.code])
 
 
-def begin(database, words):
-    begun = database.run(
-        begin_order,
-        key=Key(owner_id=1, word=words),
-        fingerprint=b"f" * 32,
-        lines={LAMP: 2},
-        expected_total=None,
-        currency="USD",
-        hold_seconds=60,
-    )
-    return type(begun).__name__
+def begin(database, key):
+    begun = pending.begin(database, {LAMP: 2}, key=key)
+    return begun.code if isinstance(begun, BeingPlaced) else type(begun).__name__
 
 
 @pytest.fixture
 def one_key():
     def make():
-        return [{"words": str(uuid7())}] * 2
+        return [{"key": str(uuid7())}] * 2
 
     return make
 
@@ -37,7 +28,7 @@ def one_key():
 @pytest.fixture
 def two_keys():
     def make():
-        return [{"words": str(uuid7())} for _ in range(2)]
+        return [{"key": str(uuid7())} for _ in range(2)]
 
     return make
 
