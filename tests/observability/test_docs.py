@@ -32,5 +32,5 @@ def test_every_metric_is_told_with_its_kind_and_its_labels_and_no_other(told):
 
 def test_every_metrics_name_ends_in_what_it_counts_and_no_label_is_an_id(told):
     for name, (kind, labels) in told.items():
-        assert kind != "histogram" or name.endswith("_seconds")
+        assert kind != "histogram" or name.endswith(("_seconds", "_items"))
         assert not [label for label in labels if label.endswith("id")]

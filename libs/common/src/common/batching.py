@@ -75,7 +75,7 @@ class Batcher(Generic[Item, Result]):
     came of it, and leaves the lane to whoever waits longest.
 
     Args:
-        name: Of the metric ``souk_batch_size``.
+        name: Of the metric ``souk_batch_items``.
         work: Gets 1 to *most* items and returns one outcome each, in their order: a result, or an
             exception for that item alone. What it raises instead must come before a commit: then
             the halves are tried on their own, until the one that is to blame stands alone.

@@ -22,7 +22,7 @@ COMMAND_RETRIES = Counter(
     "souk_command_retries_total", "Commands run again after a lost race", ["command", "errno"]
 )
 BATCH_SIZES = Histogram(
-    "souk_batch_size",
+    "souk_batch_items",
     "Items that shared one transaction or one call",
     ["batch"],
     buckets=(1, 2, 4, 8, 16, 32, 64),

@@ -249,6 +249,6 @@ def test_sizes_are_measured(work, pool):
     for answer in told:
         answer.result(20)
 
-    count = REGISTRY.get_sample_value("souk_batch_size_count", {"batch": "measured"})
-    items = REGISTRY.get_sample_value("souk_batch_size_sum", {"batch": "measured"})
+    count = REGISTRY.get_sample_value("souk_batch_items_count", {"batch": "measured"})
+    items = REGISTRY.get_sample_value("souk_batch_items_sum", {"batch": "measured"})
     assert (count, items) == (2, 11)
