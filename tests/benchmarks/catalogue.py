@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All benchmarks, in the order in which they are run. A new module adds its line here."""
 
-from benchmarks import orders, oversold, recovery, replays, reserve, safety
+from benchmarks import lists, orders, oversold, reads, recovery, replays, reserve, safety, views
 from benchmarks.benchmark import Benchmark
 
 ALL: tuple[Benchmark, ...] = (
@@ -11,4 +11,7 @@ ALL: tuple[Benchmark, ...] = (
     *safety.BENCHMARKS,
     *replays.BENCHMARKS,
     *recovery.BENCHMARKS,
+    *reads.BENCHMARKS,
+    *lists.BENCHMARKS,
+    *views.BENCHMARKS,
 )

@@ -69,7 +69,11 @@ def read_message(body: bytes) -> tuple[Envelope, Event]:
 
 
 class Subscriber:
-    """Handles one service's queues, a batch a transaction."""
+    """Handles one service's queues, a batch a transaction.
+
+    Args:
+        most: How many events a batch has at most.
+    """
 
     def __init__(
         self,
@@ -78,6 +82,8 @@ class Subscriber:
         topology: Topology,
         handlers: Mapping[type[Event], Handler],
         batch_handlers: Mapping[type[Event], BatchHandler] | None = None,
+        *,
+        most: int = 100,
     ) -> None:
         batch_handlers = batch_handlers or {}
         missing = set(topology.events) ^ (handlers.keys() | batch_handlers.keys())
@@ -89,6 +95,7 @@ class Subscriber:
         self._topology = topology
         self._handlers = handlers
         self._batch_handlers = batch_handlers
+        self._most = most
         self._measured_at = float("-inf")
 
     def run(self, stop: Signal) -> None:
@@ -116,6 +123,7 @@ class Subscriber:
             f"{self._topology.service} subscriber",
             queues=self._topology.queue_names(),
             exchange=self._topology.exchange,
+            most=self._most,
         )
         try:
             while not stop.is_set():

@@ -22,6 +22,7 @@ from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 DAYS_SECONDS = 60
 FORGET_SECONDS = 60
 SEAL_SECONDS = 1
+MOST_AT_ONCE = 250
 TOPOLOGY = Topology(
     service="analytics", events=SUBSCRIPTIONS["analytics"], streams=(ProductViewed,)
 )
@@ -49,7 +50,7 @@ def main() -> None:
 
     look = partial(measure, database, currency=config.currency)
     auditor = Auditor.connect(config, database)
-    subscriber = Subscriber(database, broker, TOPOLOGY, HANDLERS, BATCH_HANDLERS)
+    subscriber = Subscriber(database, broker, TOPOLOGY, HANDLERS, BATCH_HANDLERS, most=MOST_AT_ONCE)
     run_worker(
         config,
         {
