@@ -20,10 +20,15 @@ BUYERS = 64
 
 
 class Ground:
-    """Shared by all benchmarks of a run; each makes schemas, products and queues of its own."""
+    """Shared by all benchmarks of a run; each makes schemas, products and queues of its own.
+
+    Attributes:
+        load_before: The machine's load average before anything was started.
+    """
 
     def __init__(self) -> None:
         self._exits = ExitStack()
+        self.load_before = os.getloadavg()[0]
 
     def __enter__(self) -> Self:
         return self

@@ -61,7 +61,7 @@ def posts(
     products: Sequence[int],
     tokens: Sequence[str] = ("-",),
     clients: int,
-    seconds: int = 3,
+    seconds: int = 2,
 ) -> Load:
     """POST *body*, each time with a key of its own; only a 201 is good.
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plays a benchmark's sides in turn, A B A B, and keeps what each round gave."""
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -25,7 +24,7 @@ def play(benchmark: Benchmark, ground: Ground, show: Callable[[str], None]) -> R
     show("preparing")
     figures: dict[str, list[float]] = defaultdict(list)
     with benchmark.prepare(ground) as sides:
-        load, began = os.getloadavg()[0], time.monotonic()
+        began = time.monotonic()
         for name, one_round in sides.rounds.items():
             show(f"warm-up: {name}")
             one_round()
@@ -40,7 +39,7 @@ def play(benchmark: Benchmark, ground: Ground, show: Callable[[str], None]) -> R
         "id": benchmark.id,
         "title": benchmark.title,
         "measured_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
-        "load_before": round(load, 1),
+        "load_before": round(ground.load_before, 1),
         "seconds": round(seconds),
         "rounds": benchmark.rounds,
         "fault": fault,

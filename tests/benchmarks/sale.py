@@ -57,7 +57,7 @@ class Sale:
             f"{name}: s until the last event's effect": self.settle(),
         }
 
-    def rush(self, clients: int, seconds: int = 3) -> Load:
+    def rush(self, clients: int) -> Load:
         """So many buyers in a closed loop."""
         load = posts(
             self._url,
@@ -66,7 +66,6 @@ class Sale:
             products=self._products,
             tokens=self._tokens,
             clients=clients,
-            seconds=seconds,
         )
         self.accepted += load.good
         self.refused += load.odd.get("503", 0)
