@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BINARY, ColumnElement, MetaData, create_engine, func, text
+from sqlalchemy import BINARY, ColumnElement, MetaData, create_engine, event, func, text
 from sqlalchemy.dialects.mysql import DATETIME, VARCHAR
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
+from common.bell import ring
 from common.logs import get_logger
 from common.metrics import COMMAND_RETRIES, COMMANDS, POOL_LIMIT, POOL_TIMEOUTS
 from common.pool import MeasuredPool
@@ -43,6 +45,9 @@ NOT_AVAILABLE = frozenset(
 to lose a connection."""
 
 ATTEMPTS = 5
+
+TOLD = "told"
+"""In a session's ``info``: its transaction has put something into the outbox."""
 
 CONNECT_SECONDS = 2
 REQUEST_READ_SECONDS = 1.8
@@ -126,6 +131,7 @@ class Database:
         pool_wait: Seconds to wait for a free one before saying 503.
         lock_wait: Seconds to wait for a row lock; whole seconds, InnoDB knows no others.
         read_timeout: Seconds to wait for any answer, so that a hanging server frees the thread.
+        on_told: Called after each commit that told something.
 
     While the server lets callers wait until their time is over, one caller every half second finds
     out whether it still does; the others hear no at once, and their threads are free for what needs
@@ -140,6 +146,7 @@ class Database:
         pool_wait: float = 2.0,
         lock_wait: int = 3,
         read_timeout: float = 10.0,
+        on_told: Callable[[], None] | None = None,
     ) -> None:
         self._patience = 0.9 * min(CONNECT_SECONDS, read_timeout)
         self._hangs = False
@@ -164,6 +171,8 @@ class Database:
             },
         )
         self.sessions = sessionmaker(self.engine, expire_on_commit=False)
+        if on_told is not None:
+            event.listen(self.sessions, "after_commit", partial(_call_if_told, on_told))
         POOL_LIMIT.inc(pool_size)
 
     @classmethod
@@ -174,6 +183,7 @@ class Database:
             pool_wait=settings.database_pool_wait_seconds,
             lock_wait=settings.database_lock_wait_seconds,
             read_timeout=settings.database_read_seconds,
+            on_told=partial(ring, settings.worker_host, settings.worker_port),
         )
 
     @classmethod
@@ -185,6 +195,7 @@ class Database:
             pool_wait=min(settings.database_pool_wait_seconds, REQUEST_POOL_SECONDS),
             lock_wait=min(settings.database_lock_wait_seconds, REQUEST_LOCK_SECONDS),
             read_timeout=min(settings.database_read_seconds, REQUEST_READ_SECONDS),
+            on_told=partial(ring, settings.worker_host, settings.worker_port),
         )
 
     def apart(self, *, read_timeout: float) -> "Database":
@@ -284,6 +295,11 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+def _call_if_told(on_told: Callable[[], None], session: Session) -> None:
+    if session.info.pop(TOLD, False):
+        on_told()
 
 
 def _select_one(session: Session) -> Any:

@@ -28,7 +28,7 @@ from sqlalchemy.dialects.mysql import BIGINT, MEDIUMBLOB
 from sqlalchemy.orm import Session
 
 from common.clock import utcnow
-from common.db import Identifier, Moment, exact, new_metadata
+from common.db import TOLD, Identifier, Moment, exact, new_metadata
 from common.events import Envelope, Event
 
 outbox_messages = Table(
@@ -75,6 +75,9 @@ CLAIM = (
     .with_for_update(skip_locked=True)
 )
 
+IS_WAITED_FOR = "SELECT EXISTS (SELECT 1 FROM outbox_messages)"
+"""Whether there is anything to relay, perhaps later or by somebody else."""
+
 FIRST_DELAY_SECONDS = 1
 LONGEST_DELAY_SECONDS = 60
 
@@ -99,6 +102,7 @@ def append_all(session: Session, envelopes: Sequence[Envelope]) -> None:
     """Promise many events in one statement, in their order."""
     if envelopes:
         session.execute(insert(outbox_messages), [_row(envelope) for envelope in envelopes])
+        session.info[TOLD] = True
 
 
 def _row(envelope: Envelope) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from functools import partial
 from auth.commands import users
 from auth.config import Config
 from auth.sweeps import sweep_refresh_tokens
-from common.amqp import Publisher, readers_of
 from common.db import Database
 from common.logs import configure_logs
 from common.relay import Relay
@@ -26,7 +25,7 @@ def main() -> None:
     broker = config.amqp_url.get_secret_value()
     sweep = partial(sweep_refresh_tokens, database)
     tasks: dict[str, Task] = {
-        "relay": Relay(database, Publisher(broker, "auth relay", readers=readers_of("auth"))).run,
+        "relay": Relay.connect("auth", config, database).run,
         "sweep": Periodic(name="sweep", seconds=SWEEP_SECONDS, work=sweep),
     }
     if config.open_store:

@@ -7,7 +7,7 @@ from catalog.commands.overdue import ask_about_overdue
 from catalog.config import Config
 from catalog.handlers import HANDLERS
 from catalog.measures import measure
-from common.amqp import Publisher, Topology, readers_of
+from common.amqp import Topology
 from common.contracts import SUBSCRIPTIONS
 from common.db import Database
 from common.inbox import forget_handled
@@ -37,9 +37,7 @@ def main() -> None:
     run_worker(
         config,
         {
-            "relay": Relay(
-                database, Publisher(broker, "catalog relay", readers=readers_of("catalog"))
-            ).run,
+            "relay": Relay.connect("catalog", config, database).run,
             "subscriber": Subscriber(database, broker, topology, HANDLERS).run,
             "overdue": Periodic(name="overdue", seconds=config.overdue_sweep_seconds, work=ask),
             "measure": Periodic(name="measure", seconds=MEASURE_SECONDS, work=look),

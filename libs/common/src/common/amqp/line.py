@@ -152,7 +152,8 @@ class Line:
 
     def wait_for(self, source: socket.socket, seconds: float) -> bool:
         """Let the loop run until there is something to read from *source*; returns whether."""
-        assert self.connection is not None
+        if self.connection is None:
+            raise self.broken(self._failure or "not connected")
         loop, found = self.connection.ioloop, Event()
 
         def on_readable(*_: object) -> None:

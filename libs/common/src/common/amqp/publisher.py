@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Publishing with pipelined confirms: the batch is on its way before the first confirm is back."""
 
+import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,9 +92,15 @@ class Publisher:
         """
         return self._line.confirmed(timeout=timeout)
 
-    def wait(self, seconds: float) -> None:
-        """Let time pass while heartbeats go on."""
-        self._line.run(seconds)
+    def wait(self, seconds: float, *, source: socket.socket | None = None) -> bool:
+        """Let time pass while heartbeats go on, or until *source* has something; returns whether.
+
+        Raises:
+            BrokerUnavailable: Not connected, or the connection broke.
+        """
+        if source is None:
+            return self._line.run(seconds)
+        return self._line.wait_for(source, seconds)
 
     def connect(self) -> None:
         """Connect now instead of at the first message.
