@@ -11,15 +11,15 @@ from common.events import Envelope
 from common.idempotency import Answer, Claim, Key, Known
 
 
-def claim_nothing(_session: Session, claims: Sequence[Claim]) -> list[Known | None]:
+def claim_nothing(session: Session, claims: Sequence[Claim]) -> list[Known | None]:
     return [None] * len(claims)
 
 
-def finish_nothing(_session: Session, _answers: Mapping[Key, Answer]) -> None:
+def finish_nothing(session: Session, answers: Mapping[Key, Answer]) -> None:
     """Nobody will ask again."""
 
 
-def promise_nothing(_session: Session, _envelopes: Sequence[Envelope]) -> None:
+def promise_nothing(session: Session, envelopes: Sequence[Envelope]) -> None:
     """Nobody will hear of it."""
 
 
