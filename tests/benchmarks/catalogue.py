@@ -10,8 +10,8 @@ ALL: tuple[Benchmark, ...] = (
     *reserve.BENCHMARKS,
     *safety.BENCHMARKS,
     *replays.BENCHMARKS,
-    *recovery.BENCHMARKS,
     *reads.BENCHMARKS,
     *lists.BENCHMARKS,
     *views.BENCHMARKS,
+    *recovery.BENCHMARKS,  # what it kills is cold for a while, so it comes last
 )

@@ -25,7 +25,7 @@ def killed(ground: Ground) -> Iterator[Sides]:
     """From ``kill -9`` to the next good answer; supervisord starts what has ended."""
     [product] = products(ground, 1)
     stack, sale = ground.stack, Sale(ground, [product])
-    buyer = ground.buyers()[0]
+    buyer = ground.shop.sign_up("buyer")
     buyer.expects_documented = False  # what is away is answered for by the gateway
 
     def until_sold() -> None:
