@@ -56,13 +56,20 @@ class Client:
 
     Args:
         read_seconds: How long one call may take.
+        failures: After so many in a row nobody calls for a while. Few where a call stands for many
+            requests.
     """
 
     def __init__(
-        self, base_url: str, tokens: ServiceTokens | None, *, read_seconds: float = 3.0
+        self,
+        base_url: str,
+        tokens: ServiceTokens | None,
+        *,
+        read_seconds: float = 3.0,
+        failures: int = FAILURES_BEFORE_OPEN,
     ) -> None:
         self._tokens = tokens
-        self._breaker = CircuitBreaker(fail_max=FAILURES_BEFORE_OPEN, reset_timeout=OPEN_SECONDS)
+        self._breaker = CircuitBreaker(fail_max=failures, reset_timeout=OPEN_SECONDS)
         # Once more on a fresh connection: a kept-alive one may have been closed under us. Only
         # methods that may be repeated; the reserve command is a PUT for that reason too.
         retries = _OnceMore(
