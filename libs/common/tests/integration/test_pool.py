@@ -10,6 +10,7 @@ from sqlalchemy import text
 from common.db import Database
 from common.problems import Unavailable
 from common.testing import eventually
+from support.proxy import Proxy
 
 SIZE = 2
 
@@ -23,9 +24,12 @@ def pool(schema_url):
     """A database with two connections; tells what the metrics say more than before it."""
     names = ("limit_connections", "used_connections", "waiting_callers", "timeouts_total")
     before = {name: told(name) for name in names}
-    database = Database(schema_url, pool_size=SIZE, pool_wait=0.3)
+    proxy = Proxy.before(schema_url)
+    database = Database(proxy.url(schema_url), pool_size=SIZE, pool_wait=0.3)
 
     class Pool:
+        wire = proxy
+
         def told(self):
             return tuple(int(told(name) - before[name]) for name in names)
 
@@ -33,6 +37,7 @@ def pool(schema_url):
 
     yield Pool()
     database.dispose()
+    proxy.close()
 
 
 def select_one(session):
@@ -80,3 +85,16 @@ def test_a_connection_that_breaks_is_not_in_use_for_ever(pool):
 
     assert pool.told()[1:3] == (0, 0)
     assert pool.run(select_one) == 1
+
+
+def test_a_connection_that_nobody_could_open_again_was_never_in_use(pool):
+    assert pool.run(select_one) == 1
+    pool.wire.refuse()
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            pool.run(select_one)
+    assert pool.told()[1] == 0
+
+    pool.wire.heal()
+    assert pool.run(select_one) == 1
+    assert pool.told()[1] == 0
