@@ -53,8 +53,8 @@ class Visitors:
     As visitors do: the second product is looked at half as often as the first, the tenth a tenth.
     """
 
-    def __init__(self) -> None:
-        self._at = datetime.now(UTC) - timedelta(hours=1)
+    def __init__(self, since: datetime) -> None:
+        self._at = since
 
     def views(self, number: int) -> list[View]:
         products = random.choices(range(1, PRODUCTS + 1), weights=POPULARITY, k=number)
@@ -210,7 +210,8 @@ def ingest(ground: Ground) -> Iterator[Sides]:
     servers, number = ground.servers, ground.size("VIEWS", 6_000)
     database, other = made(servers.mariadb, OURS), made(servers.mariadb, PLAIN)
     ours = Ingest(database, servers.rabbitmq.url("tests"))
-    plain, visitors = Plain(servers.mariadb), Visitors()
+    plain = Plain(servers.mariadb)
+    visitors = Visitors(datetime.now(UTC) - timedelta(hours=1))
 
     def side(seconds: Callable[[list[Row]], float], rows: int = number) -> Callable[[], float]:
         return lambda: rows / seconds(rows_of(visitors.views(rows)))
