@@ -1,7 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """All benchmarks, in the order in which they are run. A new module adds its line here."""
 
-from benchmarks import lists, orders, oversold, reads, recovery, replays, reserve, safety, views
+from benchmarks import (
+    events,
+    lists,
+    orders,
+    oversold,
+    reads,
+    recovery,
+    replays,
+    reserve,
+    safety,
+    views,
+)
 from benchmarks.benchmark import Benchmark
 
 ALL: tuple[Benchmark, ...] = (
@@ -12,6 +23,7 @@ ALL: tuple[Benchmark, ...] = (
     *replays.BENCHMARKS,
     *reads.BENCHMARKS,
     *lists.BENCHMARKS,
+    *events.BENCHMARKS,
     *views.BENCHMARKS,
     *recovery.BENCHMARKS,  # what it kills is cold for a while, so it comes last
 )
