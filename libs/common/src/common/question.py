@@ -36,14 +36,17 @@ class Question:
                 self._connection = opened.execution_options(isolation_level="AUTOCOMMIT")
             return bool(self._connection.exec_driver_sql(self._sql).scalar())
         except DBAPIError as error:
-            self.close()
+            self._drop()
             if error_number(error) not in NOT_AVAILABLE:
                 raise
             raise Unavailable from error
 
     def close(self) -> None:
-        """Give the connection back; the next question opens another."""
+        """Ask no more."""
+        self._drop()
+        self._database.dispose()
+
+    def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-        self._database.dispose()

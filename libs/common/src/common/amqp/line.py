@@ -9,7 +9,7 @@ are no threads to guard against, and what is written before a wait leaves togeth
 import socket
 import time
 from collections.abc import Callable, Iterable
-from itertools import islice, takewhile
+from itertools import takewhile
 from threading import Event
 from typing import Any
 
@@ -22,8 +22,6 @@ from common.amqp.connection import BROKER_ERRORS, CONNECT_SECONDS, BrokerUnavail
 
 TIDY_SECONDS = 0.5
 CONFIRM_SECONDS = 10.0
-FLUSHED_AT_ONCE = 64
-"""The broker works on these while the next ones are being written."""
 
 Message = tuple[str, bytes, BasicProperties]
 """Routing key, body, properties."""
@@ -111,14 +109,12 @@ class Line:
         Raises:
             BrokerUnavailable: The connection broke.
         """
-        remaining = iter(messages)
-        while part := list(islice(remaining, FLUSHED_AT_ONCE)):
-            channel = self.channel
-            for key, body, properties in part:
-                self._confirms.waiting[self._next_tag] = str(properties.message_id)
-                self._next_tag += 1
-                channel.basic_publish(exchange, key, body, properties, mandatory=True)
-            self.flush()
+        channel = self.channel
+        for key, body, properties in messages:
+            self._confirms.waiting[self._next_tag] = str(properties.message_id)
+            self._next_tag += 1
+            channel.basic_publish(exchange, key, body, properties, mandatory=True)
+        self.flush()
 
     def confirmed(self, *, timeout: float = CONFIRM_SECONDS) -> set[str]:
         """Wait for the confirms of all that was sent; returns the ids of those not taken.
