@@ -122,3 +122,21 @@ for service in sys.argv[1:]:
         assert "sqlalchemy" in loaded
         assert not {"flask", "apiflask", "alembic", "gunicorn"} & set(loaded), service
     assert len(output.splitlines()) == len(services) >= 5
+
+
+def test_a_program_carries_no_role_before_it_is_told_which():
+    """What becomes gunicorn would load it for nothing, in each service at each start."""
+    program = """
+import importlib, sys
+for service in sys.argv[1:]:
+    importlib.import_module(f"{service}.__main__")
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+"""
+    services = [member.partition("/")[2] for member in MEMBERS if member.startswith("services/")]
+    output = subprocess.run(
+        [sys.executable, "-c", program, *services], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert len(services) >= 5
+    assert {"pydantic", "click"} <= set(output.split())
+    assert not {"sqlalchemy", "pika", "redis", "flask", "alembic"} & set(output.split())

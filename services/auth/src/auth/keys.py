@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 import jwt
@@ -16,8 +16,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from auth.models import User
 from common.tokens import ALGORITHM
+
+if TYPE_CHECKING:
+    # The settings read keys, and are there before anything that knows a database.
+    from auth.models import User
 
 COORDINATE_BYTES = 32
 PUBLIC_PEM = re.compile(r"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----", re.DOTALL)
@@ -157,7 +160,7 @@ class AccessTokens:
         """
         return {"keys": list(self._keys.public())}
 
-    def issue(self, user: User) -> str:
+    def issue(self, user: "User") -> str:
         """A token that says who *user* is now.
 
         Raises:
