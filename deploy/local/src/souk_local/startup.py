@@ -70,11 +70,11 @@ class Startup:
             migrate_to_head(self.environments.mariadb.url(schema), migrations_of(schema.name))
 
     def start_services(self) -> None:
-        self.supervisor.begin(self.environments.nginx.name, *WEBS)
-        self._await(self.environments.rabbitmq)
-        self.supervisor.begin(*WORKERS)
+        self.supervisor.begin(self.environments.nginx.name, *WEBS, *WORKERS)
 
     def wait_until_ready(self) -> None:
+        # Workers that come before the broker wait for it by themselves.
+        self._await(self.environments.rabbitmq)
         deadline = time.monotonic() + STACK_SECONDS
         starts: dict[str, set[int]] = {}
         while not (self.supervisor.all_running() and self._client.is_ready()):
