@@ -38,6 +38,7 @@ UNSEALED = (
 )
 """The index has them in the order of their numbers. To ask for it would sort a whole backlog for
 each of its parts; without the hint a log that waits for its first seal is scanned each time."""
+IS_UNSEALED = "SELECT EXISTS (SELECT 1 FROM event_log WHERE position IS NULL)"
 
 
 def link(before: bytes, row: Row[Any], position: int) -> bytes:

@@ -15,6 +15,7 @@ from common.contracts import SUBSCRIPTIONS, ProductViewed
 from common.db import Database
 from common.inbox import forget_handled
 from common.logs import configure_logs
+from common.question import Question
 from common.subscriber import Subscriber
 from common.traces import start_traces
 from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
@@ -45,8 +46,11 @@ def main() -> None:
     def forget() -> None:
         forget_handled(database, keep_days=config.inbox_kept_days)
 
+    is_unsealed = Question(database, chain.IS_UNSEALED).ask
+
     def seal() -> None:
-        chain.seal_all(database)
+        if is_unsealed():
+            chain.seal_all(database)
 
     look = partial(measure, database, currency=config.currency)
     auditor = Auditor.connect(config, database)

@@ -13,6 +13,8 @@ from analytics.audit import INVARIANTS
 from analytics.models import LoggedEvent
 from common.audit import examine
 from common.db import Database
+from common.question import Question
+from common.testing.counting import counting
 
 COPY = (
     "INSERT INTO event_log (event_id, source, type, version, subject, aggregate_version, time,"
@@ -59,6 +61,20 @@ def test_an_empty_log_is_unbroken_and_so_is_one_that_waits_for_its_sealer(databa
 
     assert broken(database) == []
     assert places(database) == [None]
+
+
+def test_whether_something_waits_for_its_sealer_is_one_cheap_question(database, hear, teller):
+    question = Question(database, chain.IS_UNSEALED)
+    answers = [question.ask()]
+    hear(teller.placed("o-1", (42, 1, 100)))
+    answers.append(question.ask())
+    chain.seal_all(database)
+    with counting(database) as asked:
+        answers.append(question.ask())
+    question.close()
+
+    assert answers == [False, True, False]
+    assert (asked.statements, asked.commits) == ([chain.IS_UNSEALED], 0)
 
 
 @pytest.mark.parametrize(

@@ -20,19 +20,22 @@ class Polling:
     After 5 ms while it moves something, then ever more seldom, down to every 250 ms.
 
     Args:
+        has_work: Asked instead of *work* while there is nothing: a cheap question.
         work: Does one round and tells how much it moved. A database that is away is waited out;
             any other error ends the task, and with it the process.
     """
 
-    def __init__(self, name: str, work: Callable[[], int]) -> None:
+    def __init__(self, name: str, work: Callable[[], int], *, has_work: Callable[[], bool]) -> None:
         self._name = name
         self._work = work
+        self._has_work = has_work
 
     def run(self, stop: Signal) -> None:
         idle_rounds = 0
         while not stop.is_set():
             try:
-                idle_rounds = 0 if self._work() else idle_rounds + 1
+                is_due = not idle_rounds or self._has_work()
+                idle_rounds = 0 if is_due and self._work() else idle_rounds + 1
                 stop.wait(min(IDLE_SECONDS, BUSY_SECONDS * 2 ** min(idle_rounds, 6)))
             except Unavailable as error:
                 log.warning("polling_waits", task=self._name, reason=error.detail)

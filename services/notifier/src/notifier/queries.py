@@ -18,6 +18,9 @@ from notifier.stories import Called, Names, Part
 
 MOST_DELIVERIES = 1000
 
+HAS_OPEN_NOTICES = "SELECT EXISTS (SELECT 1 FROM notices WHERE fanned_out_at IS NULL)"
+HAS_DUE_DELIVERIES = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE due_at <= UTC_TIMESTAMP(6))"
+
 
 class RecipientUnknown(Exception):
     """Auth has not told us about this customer yet; the news may be late."""

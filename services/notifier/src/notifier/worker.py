@@ -9,6 +9,7 @@ from common.clock import utcnow
 from common.contracts import SUBSCRIPTIONS
 from common.db import Database
 from common.logs import configure_logs
+from common.question import Question
 from common.subscriber import Subscriber
 from common.traces import start_traces
 from common.worker import Periodic, broker_checks, run_worker
@@ -47,12 +48,14 @@ def main() -> None:
         while database.run(forget_finished, before=before):
             pass
 
+    has_notices = Question(database, queries.HAS_OPEN_NOTICES).ask
+    has_mails = Question(database, queries.HAS_DUE_DELIVERIES).ask
     run_worker(
         config,
         {
             "subscriber": Subscriber(database, broker, TOPOLOGY, HANDLERS).run,
-            "fan-out": Polling("fan-out", close_notices).run,
-            "sender": Polling("sender", sender.send_due).run,
+            "fan-out": Polling("fan-out", close_notices, has_work=has_notices).run,
+            "sender": Polling("sender", sender.send_due, has_work=has_mails).run,
             "measure": Periodic(name="measure", seconds=MEASURE_SECONDS, work=sender.measure),
             "sweep": Periodic(name="sweep", seconds=SWEEP_SECONDS, work=forget),
         },

@@ -71,7 +71,7 @@ def test_polling_slows_down_while_there_is_nothing_and_speeds_up_again():
     moved = iter([1, *[0] * 8, 1])
     stop = Stop(10)
 
-    Polling("test", lambda: next(moved)).run(stop)
+    Polling("test", lambda: next(moved), has_work=lambda: True).run(stop)
 
     assert stop.waits[0] == stop.waits[-1] == 0.005
     assert stop.waits[1:9] == sorted(stop.waits[1:9])
@@ -88,9 +88,18 @@ def test_polling_waits_out_what_is_not_available():
         return answer
 
     stop = Stop(2)
-    Polling("test", work).run(stop)
+    Polling("test", work, has_work=lambda: True).run(stop)
 
     assert stop.waits == [1.0, 0.005]
+
+
+def test_polling_works_only_where_there_is_work_once_it_found_none():
+    moved, answers = iter([0, 1, 0]), iter([False, False, True, False])
+    stop = Stop(6)
+
+    Polling("test", lambda: next(moved), has_work=lambda: next(answers)).run(stop)
+
+    assert (list(moved), list(answers)) == ([], [])
 
 
 def test_polling_ends_with_an_error_that_nobody_expects():
@@ -98,4 +107,4 @@ def test_polling_ends_with_an_error_that_nobody_expects():
         raise KeyError("bug")
 
     with pytest.raises(KeyError):
-        Polling("test", work).run(Stop(2))
+        Polling("test", work, has_work=lambda: True).run(Stop(2))

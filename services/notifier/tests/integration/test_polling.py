@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the worker asks while it idles: one cheap question for each of its polls."""
+
+import pytest
+
+from common.question import Question
+from common.testing.counting import counting
+from notifier.queries import HAS_DUE_DELIVERIES, HAS_OPEN_NOTICES
+
+
+@pytest.fixture
+def ask(database):
+    questions = [Question(database, sql) for sql in (HAS_OPEN_NOTICES, HAS_DUE_DELIVERIES)]
+    yield lambda: [question.ask() for question in questions]
+    for question in questions:
+        question.close()
+
+
+def test_what_is_to_be_fanned_out_or_sent_is_seen(house, make, ask):
+    house.admins("ada")
+    assert ask() == [False, False]
+
+    house.hear(make.price())
+    assert ask() == [True, False]
+
+    house.fan_out()
+    assert ask() == [False, True]
+
+    house.send()
+    assert ask() == [False, False]
+
+
+def test_a_look_at_nothing_is_one_statement_and_no_transaction(database, ask):
+    ask()
+    with counting(database) as asked:
+        ask()
+
+    assert (asked.statements, asked.commits) == ([HAS_OPEN_NOTICES, HAS_DUE_DELIVERIES], 0)
