@@ -34,7 +34,7 @@ def play(benchmark: Benchmark, ground: Ground, show: Callable[[str], None]) -> R
                 _keep(figures, name, one_round())
         seconds = time.monotonic() - began
         show("checking")
-        fault = sides.check()
+        fault = sides.check() or _idle(benchmark, figures)
     return {
         "id": benchmark.id,
         "title": benchmark.title,
@@ -51,6 +51,12 @@ def play(benchmark: Benchmark, ground: Ground, show: Callable[[str], None]) -> R
 def _keep(figures: dict[str, list[float]], side: str, given: Figures) -> None:
     for name, value in (given if isinstance(given, Mapping) else {side: given}).items():
         figures[name].append(value)
+
+
+def _idle(benchmark: Benchmark, figures: Mapping[str, list[float]]) -> str | None:
+    """Nothing can be divided by a side that did nothing."""
+    sides = {ratio.to for ratio in benchmark.ratios if ratio.to and not all(figures[ratio.to])}
+    return f"a round of {', '.join(sides)} came to nothing" if sides else None
 
 
 def _ratios(benchmark: Benchmark, figures: Mapping[str, list[float]]) -> list[Result]:

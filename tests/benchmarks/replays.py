@@ -60,6 +60,7 @@ def _send(buyer: Person, product: int, keys: list[str], sale: Sale, *, is_replay
             answer = connection.getresponse()
             answer.read()
             took.append(1000 * (time.monotonic() - began))
+            sale.accepted += answer.status == 201 and not is_replay
             if answer.status != 201 or (REPLAYED in answer.headers) != is_replay:
                 sale.odd[f"{answer.status}, a replay: {REPLAYED in answer.headers}"] += 1
     return median(took)
