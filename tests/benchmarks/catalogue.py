@@ -3,6 +3,9 @@
 
 from benchmarks import (
     events,
+    front_door,
+    idle,
+    lag,
     lists,
     orders,
     oversold,
@@ -16,6 +19,7 @@ from benchmarks import (
 from benchmarks.benchmark import Benchmark
 
 ALL: tuple[Benchmark, ...] = (
+    *front_door.BENCHMARKS,  # its own stack starts best where no other is at work
     *orders.BENCHMARKS,
     *oversold.BENCHMARKS,
     *reserve.BENCHMARKS,
@@ -24,6 +28,8 @@ ALL: tuple[Benchmark, ...] = (
     *reads.BENCHMARKS,
     *lists.BENCHMARKS,
     *events.BENCHMARKS,
+    *lag.BENCHMARKS,
+    *idle.BENCHMARKS,
     *views.BENCHMARKS,
     *recovery.BENCHMARKS,  # what it kills is cold for a while, so it comes last
 )

@@ -31,7 +31,7 @@ BATCH = 1000
 PART = 250
 MOST_BYTES = 4 * 1024 * 1024
 BUSY_SECONDS = 0.005
-ALERT_SECONDS = 0.08
+ALERT_SECONDS = 0.06
 IDLE_SECONDS = 1.0
 TROUBLE_SECONDS = 1.0
 MEASURE_SECONDS = 5.0
@@ -60,7 +60,7 @@ class Relay:
     def run(self, stop: Signal) -> None:
         """Relay until *stop*: every 5 ms while there is something, and at once when the bell rings.
 
-        Who relays nothing looks every 80 ms; and every second after events that the bell announced.
+        Who relays nothing looks every 60 ms; and every second after events that the bell announced.
         """
         while not stop.is_set():
             try:
