@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from prometheus_client import REGISTRY
 
-from common.amqp import BrokerUnavailable
+from common.amqp import BrokerUnavailable, QueuesMissing
 from common.testing import eventually
 from shipper import offsets
 from shipper.shipping import NotTaken, Shipper
@@ -20,6 +20,7 @@ class Broker:
     def __init__(self):
         self.taken = []
         self.away = False
+        self.has_no_queue = False
         self.refuses = False
         self.loses_confirm = False
         self.tries = 0
@@ -27,6 +28,8 @@ class Broker:
     def connect(self):
         if self.away:
             raise BrokerUnavailable("away")
+        if self.has_no_queue:
+            raise QueuesMissing("analytics.product_viewed")
 
     def publish(self, messages, exchange):
         self.tries += 1
@@ -139,9 +142,10 @@ def test_a_shipper_that_is_told_to_stop_ships_what_is_there(log, offset, broker)
     assert broker.taken == views
 
 
-def test_a_shipper_that_is_told_to_stop_does_not_wait_for_the_broker(log, offset, broker):
+@pytest.mark.parametrize("fault", ["away", "has_no_queue", "refuses"])
+def test_a_shipper_that_is_told_to_stop_does_not_wait_for_the_broker(log, offset, broker, fault):
     look(log, 5)
-    broker.away = True
+    setattr(broker, fault, True)
     told = threading.Event()
     told.set()
 

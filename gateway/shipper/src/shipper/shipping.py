@@ -117,7 +117,7 @@ class Shipper:
         try:
             while self.ship_batch():
                 pass
-        except (BrokerUnavailable, NotTaken) as error:
+        except (BrokerUnavailable, NotTaken, QueuesMissing) as error:
             log.warning("views_left", reason=str(error))
 
     def _idle(self) -> None:
