@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from analytics.days import add_partitions
-from common.migrations import migrate_to, migrate_to_head, revision_of
+from common.migrations import migrate_to, migrate_to_head, must_know, revision_of
 from common.roles import migrations_of
 from soukctl.archive import Manifest, Reader, Schema, reading
 from soukctl.config import SERVICES, Config
@@ -44,11 +44,14 @@ def restore(config: Config, *, file: Path, secrets_to: Path | None, as_json: boo
     """Fill five empty schemas with what a backup's FILE holds, while no service runs.
 
     First the whole file is compared with its hashes, and afterwards each table. A schema that has a
-    row is refused before anything is changed; nothing is ever deleted.
+    row, a file of secrets that is there already, and a backup of a later release are refused before
+    anything is changed; nothing is ever deleted. An older release's is brought up to this one.
     """
     config.need(*(f"{service}_database_url" for service in SERVICES))
     with reading(file) as archive, progress(quiet=as_json) as bar, ExitStack() as stack:
         task = bar.add_task("verifying", total=None, said="")
+        if secrets_to is not None:
+            _must_have_room(archive, secrets_to)
         for name in archive.verify():
             bar.update(task, said=name)
         schemas = archive.manifest.schemas
@@ -59,6 +62,7 @@ def restore(config: Config, *, file: Path, secrets_to: Path | None, as_json: boo
             for service in schemas
         }
         for service, connection in connections.items():
+            _must_be_known(service, schemas[service])
             _must_be_empty(service, connection, schemas[service])
         bar.update(task, description="restoring")
         for service, connection in connections.items():
@@ -71,9 +75,16 @@ def restore(config: Config, *, file: Path, secrets_to: Path | None, as_json: boo
     _report(archive.manifest, as_json=as_json)
 
 
+def _must_be_known(service: str, schema: Schema) -> None:
+    try:
+        must_know(migrations_of(service), schema.revision)
+    except CommandError as error:
+        raise Refused(f"The backup's {service} is of a later release: {error}") from error
+
+
 def _must_be_empty(service: str, connection: Connection, schema: Schema) -> None:
     tables, revision = tables_in(connection), revision_of(connection)
-    if tables and revision != schema.revision:
+    if (tables or revision) and revision != schema.revision:
         raise Refused(
             f"The schema of {service} is not empty, and not of the backup's revision "
             f"{schema.revision}: restore into an empty one."
@@ -87,10 +98,7 @@ def _must_be_empty(service: str, connection: Connection, schema: Schema) -> None
 
 def _prepare(service: str, connection: Connection, archive: Reader) -> None:
     schema = archive.manifest.schemas[service]
-    try:
-        migrate_to(connection, migrations_of(service), schema.revision)
-    except CommandError as error:
-        raise Refused(f"The backup's {service} is of a later release: {error}") from error
+    migrate_to(connection, migrations_of(service), schema.revision)
     tables = {table.name: table for table in tables_in(connection)}
     if tables.keys() != schema.tables.keys():
         strange = ", ".join(sorted(tables.keys() ^ schema.tables.keys()))
@@ -130,6 +138,15 @@ def _fill(
                 raise Refused(
                     f"{service}.{table.name} came out different; its schema is left empty."
                 )
+
+
+def _must_have_room(archive: Reader, directory: Path) -> None:
+    for name in archive.manifest.secrets:
+        # Whoever made the archive may not choose another directory.
+        if Path(name).name != name:
+            raise Refused(f"The archive has a file of secrets that is no name: {name}")
+        if (directory / name).exists():
+            raise Refused(f"{directory / name} is there already; a restore overwrites nothing.")
 
 
 def _put_secrets(archive: Reader, directory: Path) -> None:

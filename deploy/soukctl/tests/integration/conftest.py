@@ -20,6 +20,7 @@ from auth.passwords import Hashing
 from catalog.app import create_app as create_catalog
 from catalog.config import Config as CatalogConfig
 from common.db import Database
+from soukctl.config import SERVICES
 
 ADMIN, EMAIL, PASSWORD = "root", "root@example.com", "correct horse battery staple"
 
@@ -114,3 +115,28 @@ def settings(
         "CATALOG_DATABASE_URL": catalog.engine.url.render_as_string(hide_password=False),
         "REDIS_URL": redis_url,
     }
+
+
+@pytest.fixture
+def turn_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[str, str]], None]:
+    """Turns the command to these schemas of the services."""
+
+    def turn(urls: Mapping[str, str]) -> None:
+        for service, url in urls.items():
+            monkeypatch.setenv(f"{service.upper()}_DATABASE_URL", url)
+
+    return turn
+
+
+@pytest.fixture
+def target(
+    new_schema: Callable[[str], str], turn_to: Callable[[Mapping[str, str]], None]
+) -> Callable[[], Mapping[str, str]]:
+    """Turns the command to fresh, empty schemas."""
+
+    def turn() -> Mapping[str, str]:
+        urls = {service: new_schema(service) for service in SERVICES}
+        turn_to(urls)
+        return urls
+
+    return turn

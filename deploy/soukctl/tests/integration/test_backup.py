@@ -10,15 +10,12 @@ from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.orm import Session
 
 from analytics.days import partitions
-from common.migrations import migrate_to_head
+from common.migrations import migrate_to_head, revision_of
 from common.roles import migrations_of
+from soukctl.archive import Manifest, writing
 from soukctl.config import SERVICES
 
 BYTES = bytes(range(256))
-
-
-def environment(urls):
-    return {f"{service.upper()}_DATABASE_URL": url for service, url in urls.items()}
 
 
 @pytest.fixture(scope="session")
@@ -29,12 +26,11 @@ def shop_urls(database_of):
 
 
 @pytest.fixture
-def source(database_of, clean, shop_urls, monkeypatch):
+def source(database_of, clean, shop_urls, turn_to):
     """A shop with a row of every kind of column that is easily spoilt."""
     for service in SERVICES:
         clean(database_of(service))
-    for name, url in environment(shop_urls).items():
-        monkeypatch.setenv(name, url)
+    turn_to(shop_urls)
     with database_of("catalog").engine.begin() as connection:
         connection.execute(
             text("INSERT INTO picture_contents VALUES (:hash, :data)"),
@@ -55,19 +51,6 @@ def source(database_of, clean, shop_urls, monkeypatch):
         viewed = datetime.now(UTC).date() - timedelta(days=2)
         view = "INSERT INTO views VALUES (:at, :id, 1, NULL, '-', 200)"
         connection.execute(text(view), {"at": viewed, "id": BYTES[:16]})
-
-
-@pytest.fixture
-def target(new_schema, monkeypatch):
-    """Turns the command to fresh, empty schemas."""
-
-    def turn():
-        urls = {service: new_schema(service) for service in SERVICES}
-        for name, url in environment(urls).items():
-            monkeypatch.setenv(name, url)
-        return urls
-
-    return turn
 
 
 @pytest.fixture
@@ -175,13 +158,44 @@ def test_secrets_are_in_it_only_when_named_and_come_out_for_their_owner(
     secret.write_text("SECRET_KEY=nobody knows\n")
     other = tmp_path / "other.tar"
     outcome = soukctl("backup", str(other), "--settle", "0", "--with-secrets", str(secret))
-    target()
+    urls = target()
     out = tmp_path / "out"
     out.mkdir()
+    (out / "shop.env").write_text("somebody else's")
 
+    refused = soukctl("restore", str(other), "--secrets-to", str(out))
+
+    assert "shop.env is there already" in refused.stderr
+    with create_engine(urls["auth"], poolclass=NullPool).connect() as connection:
+        assert revision_of(connection) is None
+    assert (out / "shop.env").read_text() == "somebody else's"
+    (out / "shop.env").unlink()
     assert soukctl("restore", str(other), "--secrets-to", str(out)).exit_code == 0
 
     assert "whoever reads it has the shop" in outcome.stderr
     assert (out / "shop.env").read_text() == secret.read_text()
     assert (out / "shop.env").stat().st_mode & 0o777 == 0o600
     assert not [name for name, *_ in members(archive) if name.startswith("secrets")]
+
+
+@pytest.mark.parametrize("name", ["../stolen", "/tmp/stolen", "a/b"])
+def test_an_archive_does_not_choose_where_its_secrets_go(soukctl, turn_to, tmp_path, name):
+    turn_to(dict.fromkeys(SERVICES, "mysql+pymysql://nobody@127.0.0.1:1/none"))
+    crafted, out = tmp_path / "crafted.tar", tmp_path / "out"
+    out.mkdir()
+    with writing(crafted) as archive:
+        archive.seal(
+            Manifest(
+                made_at="2026-01-02T03:04:05Z",
+                souk="0",
+                server="0",
+                schemas={},
+                bindings={},
+                secrets={name: "0"},
+            )
+        )
+
+    outcome = soukctl("restore", str(crafted), "--secrets-to", str(out))
+
+    assert outcome.exit_code == 1
+    assert "that is no name" in outcome.stderr

@@ -88,6 +88,15 @@ def migrate_to(connection: Connection, versions: Path, revision: str) -> None:
     connection.commit()
 
 
+def must_know(versions: Path, revision: str) -> None:
+    """Look for a step.
+
+    Raises:
+        CommandError: There is none of that name.
+    """
+    ScriptDirectory.from_config(alembic_config(versions)).get_revision(revision)
+
+
 def revision_of(connection: Connection) -> str | None:
     """The last step that a schema has seen; None for one that no step has."""
     return MigrationContext.configure(connection).get_current_revision()
