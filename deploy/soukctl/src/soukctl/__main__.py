@@ -14,6 +14,7 @@ from soukctl.audit import audit
 from soukctl.backup import backup
 from soukctl.config import Config, SettingsMissing
 from soukctl.create_admin import create_admin
+from soukctl.databases import words_of
 from soukctl.db import db
 from soukctl.dead_letters import dead_letters
 from soukctl.demo import DemoRefused
@@ -55,8 +56,7 @@ class _ClearErrors(click.Group):
 
 def _sentence(error: Exception) -> str:
     if isinstance(error, DBAPIError):
-        # The driver's own words; SQLAlchemy would add the statement.
-        return f"The database refused: {getattr(error.orig, 'args', [error.orig])[-1]}"
+        return f"The database refused: {words_of(error)}"
     if isinstance(error, MigrationBusy):
         return f"Somebody else has been migrating {error} for too long."
     return str(error) or type(error).__name__

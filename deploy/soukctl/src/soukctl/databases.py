@@ -31,6 +31,11 @@ def database_of(config: Config, service: str) -> Iterator[Database]:
         database.dispose()
 
 
+def words_of(error: Exception) -> str:
+    """What went wrong; of a database's driver its own words, without the statement around them."""
+    return str(getattr(getattr(error, "orig", None), "args", [error])[-1])
+
+
 def tables_of(service: str) -> MetaData:
     """The schema as the service's code wants it."""
     metadata: MetaData = import_module(f"{service}.models").Base.metadata

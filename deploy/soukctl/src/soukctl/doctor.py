@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 from rich.markup import escape
+from sqlalchemy.exc import DBAPIError
 
 from soukctl.checks.broker import broker
 from soukctl.checks.database import databases
@@ -15,6 +16,7 @@ from soukctl.checks.gateway import gateway, token
 from soukctl.checks.surroundings import disk, mail, redis
 from soukctl.config import Config, SettingsMissing
 from soukctl.console import BESIDE, OUTPUT, json_option, say_json
+from soukctl.databases import words_of
 from soukctl.shop import Refused
 
 CHECKS: dict[str, Callable[[Config], Iterator[Finding]]] = {
@@ -55,8 +57,9 @@ def _look(
         yield from check(config)
     except SettingsMissing as error:
         yield unknown(name, str(error))
-    except Refused as error:
-        yield unknown(name, f"can't be looked at: {error}")
+    # The check of the databases tells of the fault itself; it keeps nobody from looking further.
+    except (DBAPIError, Refused) as error:
+        yield unknown(name, f"can't be looked at: {words_of(error)}")
 
 
 def _show(finding: Finding) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the doctor finds in real databases and servers that are not as they should be."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -74,6 +75,19 @@ def test_a_database_that_lets_nobody_in_is_found(config, catalog):
     assert found[0] == "wrong"
     assert "Access denied" in found[1]
     assert "CATALOG_DATABASE_URL" in found[2]
+
+
+def test_one_database_that_lets_nobody_in_does_not_end_the_looking(soukctl, catalog, monkeypatch):
+    wrong = catalog.engine.url.set(username="nobody", password="wrong")
+    monkeypatch.setenv("NOTIFIER_DATABASE_URL", wrong.render_as_string(hide_password=False))
+
+    outcome = soukctl("doctor", "--json")
+
+    assert outcome.exit_code == 1, outcome.output
+    found = {one["subject"]: one for one in json.loads(outcome.stdout)["findings"]}
+    assert found["notifier database"]["state"] == "wrong"
+    assert found["mail"]["state"] == "unknown"
+    assert "Access denied" in found["mail"]["said"]
 
 
 def test_a_log_in_that_is_wrong_is_found(config):

@@ -13,7 +13,7 @@ from common.db import Database, database_clock
 from common.outbox import backlog, outbox_messages
 from soukctl.checks.finding import Finding, unknown, well, wrong
 from soukctl.config import SERVICES, Config, SettingsMissing
-from soukctl.databases import database_of, tables_of
+from soukctl.databases import database_of, tables_of, words_of
 from soukctl.db import compare
 from soukctl.shop import Refused
 
@@ -36,9 +36,8 @@ def databases(config: Config) -> Iterator[Finding]:
         except SettingsMissing as error:
             yield unknown(subject, str(error))
         except (Refused, DBAPIError) as error:
-            said = str(getattr(getattr(error, "orig", None), "args", [error])[-1])
             fix = f"start the database, or correct {service.upper()}_DATABASE_URL."
-            yield wrong(subject, said, fix)
+            yield wrong(subject, words_of(error), fix)
 
 
 def _database(config: Config, service: str, subject: str) -> Iterator[Finding]:
