@@ -2,6 +2,7 @@
 """``python -m catalog repair``: the audit's findings put right, for people and for programs."""
 
 import getpass
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
@@ -36,13 +37,21 @@ def add_repair(
     )
     @click.option("--apply", is_flag=True, help="Do it, and write it down.")
     @click.option("--json", "as_json", is_flag=True, help="Say it to a program.")
-    @click.option("--by", default=getpass.getuser, help="Who does it; you, unless said.")
+    @click.option("--by", default=_user, help="Who does it; you, unless said.")
     def repair(*, apply: bool, as_json: bool, by: str) -> None:
         # What is said goes to standard output, so the logs must not.
         with redirect_stdout(sys.stderr):
             outcomes = _work(service, settings.load(), module, apply=apply, by=by)
         click.echo(_document(outcomes) if as_json else _table(outcomes))
         sys.exit(any(outcome.state != "repaired" for outcome in outcomes))
+
+
+def _user() -> str:
+    """Who is logged in; in a container, where nobody has a name, the user's number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 def _work(

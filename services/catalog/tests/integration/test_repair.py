@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Of all damage that the audit finds, stock is repaired where reservations prove what is right."""
 
+import os
 from uuid import uuid4
 
 import orjson
@@ -119,6 +120,18 @@ def test_units_that_are_held_for_nobody_are_free_again(run, database, orders, la
 
     assert run("--apply") == (0, "Nothing is broken.\n")
     assert len(rows(database, "SELECT id FROM repairs")) == 1
+
+
+def test_in_a_container_whose_user_has_no_name_its_number_is_written_down(
+    run, database, orders, monkeypatch
+):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    execute(database, "UPDATE stock SET reserved = reserved + 3")
+
+    assert run("--apply")[0] == 0
+    assert rows(database, "SELECT actor FROM repairs") == [("operator/54321",)]
 
 
 @pytest.mark.parametrize(
