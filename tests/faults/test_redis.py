@@ -2,12 +2,15 @@
 """Redis is gone, slow, hanging or emptied: nothing true lived there."""
 
 import secrets
+import time
 
 import pytest
 from redis import Redis
 
 from common.testing import eventually
 from faults.house import PASSWORD, SERVICES, must_be_in_time
+
+HOT_SECONDS = 3
 
 
 @pytest.fixture
@@ -43,6 +46,16 @@ def test_reads_and_writes_go_on_and_nobody_may_guess_passwords(buyer, broken):
 
 def test_a_crowd_is_served(buyer, broken, crowd):
     must_be_in_time(crowd(lambda: buyer.get("/v1/orders")), 200)
+
+
+def test_a_page_that_everybody_wants_is_read_all_the_same(broken, crowd):
+    page, seconds = f"/v1/products/{broken.staple}", set()
+    visitor = broken.caller("catalog")
+
+    # A page is hot, and shared through Redis, in the second after one in which it was wanted.
+    while len(seconds) < HOT_SECONDS:
+        must_be_in_time(crowd(lambda: visitor.get(page)), 200)
+        seconds.add(int(time.time()))
 
 
 def test_a_revoked_token_stays_dead_when_redis_is_emptied(well, buyer, empty):
