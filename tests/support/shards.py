@@ -17,7 +17,6 @@ from sqlglot import exp
 ROOT = Path(__file__).parents[2]
 ROOM = ROOT / "deploy" / "vitess"
 SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")
-SAVEPOINT = re.compile(r"(RELEASE |ROLLBACK TO )?SAVEPOINT ")
 PARAMETER = re.compile(r"%\(\w+\)s|%s")
 CONSTANT = (exp.Placeholder, exp.Literal)
 OURS = re.compile(r"/(?:services/\w+|libs/common)/src/(.+)\.py$")
@@ -51,8 +50,6 @@ def shard_keys(table: dict[str, Any]) -> list[str]:
 @cache
 def scattered(service: str, statement: str) -> tuple[str, ...]:
     """The tables whose rows *statement* looks for, or puts, without knowing in which shard."""
-    if SAVEPOINT.match(statement):
-        return ()
     sql = PARAMETER.sub("?", statement).replace("%%", "%")
     tree = sqlglot.parse_one(sql, dialect="mysql")
     if not isinstance(tree, STATEMENT):
