@@ -4,6 +4,7 @@
 from benchmarks import (
     events,
     front_door,
+    growth,
     idle,
     lag,
     lists,
@@ -31,5 +32,6 @@ ALL: tuple[Benchmark, ...] = (
     *lag.BENCHMARKS,
     *idle.BENCHMARKS,
     *views.BENCHMARKS,
+    *growth.BENCHMARKS,
     *recovery.BENCHMARKS,  # what it kills is cold for a while, so it comes last
 )
