@@ -20,6 +20,7 @@ from common.problems import Unavailable
 from common.relay import Relay
 from common.subscriber import MOST_ATTEMPTS, Subscriber
 from common.testing import eventually
+from common.testing.counting import counting
 
 PLACED = "testing.order_placed"
 REJECTED = "testing.order_rejected"
@@ -406,6 +407,21 @@ def test_a_batch_handler_gets_a_batch_at_once_and_says_what_it_knew(
     assert settled("done") == done + 80
     assert max(sizes) > 1
     assert shop.count("inbox_messages") == 0  # it remembers by what it writes
+
+
+def test_a_batch_costs_two_statements_and_one_commit_beside_its_effects(
+    shop, handling, publish, events, in_thread, broker
+):
+    publish(*(events.rejected(f"order-{number}") for number in range(150)))
+    eventually(lambda: broker.depth(REJECTED) == 150)
+
+    with counting(shop.database) as asked, in_thread(handling.subscriber().run):
+        eventually(lambda: shop.count("inbox_messages") == 150)
+
+    looks = [one for one in asked.statements if "inbox_messages" in one and " IN (" in one]
+    memories = [one for one in asked.statements if one.startswith("INSERT INTO inbox_messages")]
+    assert len(looks) == len(memories) == asked.commits
+    assert asked.commits < 30, "they are handled in batches"
 
 
 def test_old_memories_go_and_young_ones_stay(shop, database):
