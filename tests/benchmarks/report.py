@@ -85,7 +85,7 @@ def _rows(result: Result) -> Iterator[list[str]]:
         yield [
             result["id"],
             ratio["title"],
-            f"{_spread(figures[ratio['of']])} {ratio['unit']}",
+            f"{_spread(figures[ratio['of']])} {ratio['unit']}" if ratio["to"] else "",
             f"{_spread(figures[ratio['to']])} {ratio['unit']}" if ratio["to"] else "",
             f"{_spread(ratio['value'])}{'×' if ratio['to'] else ' ' + ratio['unit']}",
             " · ".join(_short(limit) for limit in ratio["limits"]),

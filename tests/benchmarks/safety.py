@@ -13,7 +13,7 @@ import requests
 
 from benchmarks.benchmark import Benchmark, Ratio, Sides
 from benchmarks.ground import Ground
-from benchmarks.sale import Sale, products
+from benchmarks.sale import Sale, products, wait_until_settled
 from common.testing import eventually
 from souk_local.ports import free_ports
 from souk_local.stack import Stack
@@ -32,11 +32,13 @@ def with_and_without(ground: Ground) -> Iterator[Sides]:
         sale = Sale(ground, [ours], url=environments.service("catalog")["ORDERS_URL"])
         other = Sale(ground, [unsafe], url=url)
 
+        def without() -> float:
+            load = other.rush(CLIENTS)
+            wait_until_settled(ground.stack)
+            return load.rate
+
         yield Sides(
-            {
-                "with": lambda: sale.round("with", CLIENTS),
-                "without": lambda: other.rush(CLIENTS).rate,
-            },
+            {"with": lambda: sale.round("with", CLIENTS), "without": without},
             lambda: sale.fault() or other.fault(),
         )
     _deliver(ground.stack, unsafe)

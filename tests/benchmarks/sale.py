@@ -22,6 +22,7 @@ UNITS = 1_000_000
 PUBLISHERS = ("auth", "catalog", "orders")
 KEPT = (".stream", ".dead")
 """Queues that keep what is in them."""
+PENDING = "EXISTS (SELECT 1 FROM orders.orders WHERE held_until IS NOT NULL)"
 QUIET_SECONDS = 120
 AT_ONCE = 500
 BODY = '{"items": [{"product": PRODUCT, "quantity": 1}]}'
@@ -131,6 +132,18 @@ def products(ground: Ground, count: int) -> list[int]:
     return made
 
 
+def wait_until_settled(stack: Stack) -> None:
+    """Wait until no order is pending: a load client that stops leaves some on their way."""
+
+    def is_settled() -> bool:
+        with as_root(stack.environments.mariadb) as cursor:
+            cursor.execute(f"SELECT {PENDING}")
+            (is_pending,) = cursor.fetchone()
+        return not is_pending
+
+    eventually(is_settled, seconds=QUIET_SECONDS, what="the end of every order")
+
+
 def wait_until_quiet(stack: Stack, sold: Collection[int]) -> float:
     """Wait until every event has had its effect, and what was ordered of *sold* has left the shelf.
 
@@ -147,7 +160,7 @@ def _is_quiet(stack: Stack, sold: Collection[int]) -> bool:
     waiting = " OR ".join(f"EXISTS (SELECT 1 FROM {name}.outbox_messages)" for name in PUBLISHERS)
     with as_root(stack.environments.mariadb) as cursor:
         cursor.execute(
-            f"SELECT {waiting} OR EXISTS (SELECT 1 FROM catalog.stock"
+            f"SELECT {waiting} OR {PENDING} OR EXISTS (SELECT 1 FROM catalog.stock"
             " WHERE reserved <> 0 AND product_id IN %s)",
             (tuple(sold),),
         )
