@@ -74,7 +74,10 @@ def app(
     open_store: bool,  # noqa: FBT001 - a fixture
     service_settings: Callable[..., Config],
     token_factory: TokenFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> APIFlask:
+    # A call that fails is one call here: what others do meanwhile is told in tests/faults.
+    monkeypatch.setattr("orders.catalog.TRIAL_SECONDS", 0)
     config = service_settings(
         Config,
         database=database,

@@ -56,8 +56,9 @@ class Client:
 
     Args:
         read_seconds: How long one call may take.
-        failures: After so many in a row nobody calls for a while. Few where a call stands for many
+        failures: After so many in a row nobody calls for a while. One where a call stands for many
             requests.
+        rest: So many seconds, then one caller finds out.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class Client:
         *,
         read_seconds: float = 3.0,
         failures: int = FAILURES_BEFORE_OPEN,
+        rest: float = OPEN_SECONDS,
     ) -> None:
         self._tokens = tokens
-        self._breaker = CircuitBreaker(fail_max=failures, reset_timeout=OPEN_SECONDS)
+        self._breaker = CircuitBreaker(fail_max=failures, reset_timeout=rest)
         # Once more on a fresh connection: a kept-alive one may have been closed under us. Only
         # methods that may be repeated; the reserve command is a PUT for that reason too.
         retries = _OnceMore(

@@ -23,8 +23,7 @@ log = get_logger(__name__)
 REF = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 MOST_REFS = 200
 MOST_ID = 2**63 - 1
-FAILURES_BEFORE_OPEN = 2
-"""Few: one call carries the orders of all who wait, and they wait for the calls before it too."""
+TRIAL_SECONDS = 1.0
 UNREADABLE = {400, 422}
 """What catalog says to a command that it can't read."""
 
@@ -125,8 +124,16 @@ class Catalog:
     @classmethod
     def connect(cls, config: Config) -> "Catalog":
         tokens = ServiceTokens(config.service_token_key.get_secret_value(), "orders")
-        seconds, failures = config.catalog_seconds, FAILURES_BEFORE_OPEN
-        return cls(Client(config.catalog_url, tokens, read_seconds=seconds, failures=failures))
+        # One call carries the orders of all who wait, and others wait behind it: where it fails,
+        # they are told at once, and after a moment one call finds out.
+        client = Client(
+            config.catalog_url,
+            tokens,
+            read_seconds=config.catalog_seconds,
+            failures=1,
+            rest=TRIAL_SECONDS,
+        )
+        return cls(client)
 
     def reserve_all(
         self, wanted: Sequence[Wanted], *, currency: str
