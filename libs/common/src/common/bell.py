@@ -6,6 +6,7 @@ nothing to wait for, nothing that can fail a request. The relay also looks by it
 is lost, or that no worker hears because it runs elsewhere, costs a moment and never an event.
 """
 
+import select
 import socket
 from contextlib import suppress
 
@@ -31,6 +32,10 @@ class Bell:
             self.socket.bind((host, port))
         except OSError as error:
             log.warning("bell_not_heard", port=port, reason=error.strerror)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it rings; returns whether it did."""
+        return bool(select.select([self.socket], [], [], seconds)[0])
 
     def hush(self) -> None:
         """Forget the rings so far."""

@@ -33,6 +33,7 @@ MOST_BYTES = 4 * 1024 * 1024
 BUSY_SECONDS = 0.005
 ALERT_SECONDS = 0.06
 IDLE_SECONDS = 1.0
+TURN_SECONDS = 1.0
 TROUBLE_SECONDS = 1.0
 MEASURE_SECONDS = 5.0
 
@@ -47,8 +48,9 @@ class Relay:
         self._question = Question(database, outbox.IS_WAITED_FOR)
         self._idle_rounds = 0
         self._rang = False
-        self._is_announced = False
+        self._is_announced = bell is not None
         self._measured_at = float("-inf")
+        self._turned_at = float("-inf")
 
     @classmethod
     def connect(cls, service: str, config: ServiceSettings, database: Database) -> Self:
@@ -60,13 +62,13 @@ class Relay:
     def run(self, stop: Signal) -> None:
         """Relay until *stop*: every 5 ms while there is something, and at once when the bell rings.
 
-        Who relays nothing looks every 60 ms; and every second after events that the bell announced.
+        Who relays nothing looks every second; or every 60 ms where no bell announces the events.
         """
         while not stop.is_set():
             try:
                 # First: it is when the broker is away that the age of what waits must be seen.
                 self._measure()
-                self._rest(self.run_once() if self._has_reason() else 0)
+                self._rest(stop, self.run_once() if self._has_reason() else 0)
             except QueuesMissing:
                 # The publisher has said whose, once, and looks again with its next word.
                 UNPUBLISHED.labels("no_queue").inc()
@@ -136,22 +138,29 @@ class Relay:
             OUTBOX_OLDEST.set(oldest)
             self._measured_at = now
 
-    def _rest(self, moved: int) -> None:
+    def _rest(self, stop: Signal, moved: int) -> None:
         if moved and self._idle_rounds:
             self._is_announced = self._rang
         self._idle_rounds = 0 if moved else self._idle_rounds + 1
         if moved >= BATCH:
             return
-        self._publisher.connect()
+        self._turn()
         if moved or self._rang:
             # Deaf for a moment: what is told meanwhile goes together, however much it rings.
-            self._publisher.wait(BUSY_SECONDS)
+            stop.wait(BUSY_SECONDS)
             self._rang = False
             return
         longest = IDLE_SECONDS if self._is_announced else ALERT_SECONDS
         pause = min(longest, BUSY_SECONDS * 2 ** min(self._idle_rounds, 8))
-        source = self._bell.socket if self._bell else None
-        self._rang = self._publisher.wait(pause, source=source)
+        self._rang = self._bell.wait(pause) if self._bell else stop.wait(pause)
+
+    def _turn(self) -> None:
+        """Let the connection live, once a second: a turn of its loop costs more than a look."""
+        now = time.monotonic()
+        if now - self._turned_at >= TURN_SECONDS:
+            self._publisher.connect()
+            self._publisher.keep_alive()
+            self._turned_at = now
 
 
 def _id_of(row: Row[Any]) -> str:

@@ -36,7 +36,7 @@ ids of those that it knew: the inbox would write each of them a second time, and
 trace is set: they have many."""
 
 MOST_ATTEMPTS = 6
-RECEIVE_SECONDS = 0.5
+RECEIVE_SECONDS = 1.0
 TROUBLE_SECONDS = 1.0
 MEASURE_SECONDS = 15.0
 

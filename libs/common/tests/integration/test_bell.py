@@ -3,7 +3,6 @@
 
 import threading
 from functools import partial
-from select import select as readable
 
 import pytest
 from sqlalchemy import select
@@ -14,24 +13,28 @@ from common.bell import Bell, ring
 from common.db import Database
 from common.outbox import outbox_messages
 from common.question import Question
-from common.relay import ALERT_SECONDS, BATCH, BUSY_SECONDS, IDLE_SECONDS, PART, Relay
+from common.relay import ALERT_SECONDS, BATCH, IDLE_SECONDS, PART, Relay
 from common.testing import eventually
 from common.testing.counting import counting
 
 
 @pytest.fixture
-def bell():
-    made = Bell("127.0.0.1", 0)
-    yield made
-    made.close()
+def ringing_at(schema_url):
+    """The schema as a process sees it that rings this bell."""
+    made = []
+
+    def make(bell):
+        made.append(Database(schema_url, on_told=partial(ring, *bell.socket.getsockname())))
+        return made[-1]
+
+    yield make
+    for database in made:
+        database.dispose()
 
 
 @pytest.fixture
-def ringing(schema_url, bell):
-    """The schema as a process sees it that rings."""
-    database = Database(schema_url, on_told=partial(ring, *bell.socket.getsockname()))
-    yield database
-    database.dispose()
+def ringing(ringing_at, bell):
+    return ringing_at(bell)
 
 
 @pytest.fixture
@@ -42,30 +45,47 @@ def asked(monkeypatch):
     return answers
 
 
-class Rests:
-    """A broker that takes everything; while the relay rests, it does what the test wants."""
-
-    def __init__(self, *actions):
-        self._actions = list(actions)
-        self.seconds = []
-        self.stop = threading.Event()
+class Broker:
+    """Takes everything."""
 
     def connect(self): ...
     def close(self): ...
+    def keep_alive(self): ...
     def send(self, _messages, _exchange): ...
 
     def confirmed(self):
         return set()
 
-    def wait(self, seconds, *, source=None):
+
+class Rests(Bell):
+    """A bell that does what the test wants while the relay waits for it, and does not let it wait.
+
+    Attributes:
+        seconds: How long the relay would have waited each time.
+    """
+
+    def __init__(self):
+        super().__init__("127.0.0.1", 0)
+        self.seconds = []
+        self.stop = threading.Event()
+
+    def fill(self, *actions):
+        self._actions = list(actions)
+
+    def wait(self, seconds):
         self.seconds.append(seconds)
-        if source is None:
-            return False
         if self._actions:
             self._actions.pop(0)()
         else:
             self.stop.set()
-        return bool(readable([source], [], [], 0)[0])
+        return super().wait(0)
+
+
+@pytest.fixture
+def bell():
+    made = Rests()
+    yield made
+    made.close()
 
 
 def rings(bell):
@@ -125,8 +145,10 @@ def test_a_second_worker_on_the_port_hears_nothing_and_works(bell):
 
 
 def test_a_ring_wakes_a_relay_that_sees_nothing_by_itself(
-    database, ringing, topology, amqp_url, bell, in_thread, events, asked
+    database, ringing_at, topology, amqp_url, in_thread, events, asked
 ):
+    bell = Bell("127.0.0.1", 0)
+    ringing = ringing_at(bell)
     with in_thread(Relay(database, Publisher(amqp_url, "relay"), bell).run) as failures:
         eventually(lambda: asked, what="an idle relay")
         tell(database, events.placed("unheard"))
@@ -144,40 +166,40 @@ def test_who_hears_the_bell_looks_seldom_and_who_does_not_looks_often(
     database, ringing, bell, events
 ):
     nothing = [lambda: None] * 9
-    rests = Rests(
-        *nothing,
-        lambda: tell(ringing, events.placed("announced")),
+    bell.fill(
         *nothing,
         lambda: tell(database, events.placed("found")),
         *nothing,
+        lambda: tell(ringing, events.placed("announced")),
+        *nothing,
     )
-    Relay(database, rests, bell).run(rests.stop)
+    Relay(database, Broker(), bell).run(bell.stop)
 
     assert waiting(database) == []
-    moved = [number for number, seconds in enumerate(rests.seconds) if seconds == BUSY_SECONDS]
-    ends = [rests.seconds[number - 1] for number in moved] + rests.seconds[-1:]
-    assert ends == [ALERT_SECONDS, IDLE_SECONDS, ALERT_SECONDS]
+    assert bell.seconds[8] == IDLE_SECONDS, "nothing has come yet"
+    assert bell.seconds[18] == ALERT_SECONDS, "the bell did not announce it"
+    assert bell.seconds[28] == IDLE_SECONDS, "the bell can be relied on"
 
 
 def test_a_ring_too_many_costs_one_look_and_a_rest(database, bell):
-    rests = Rests(*[partial(ring, *bell.socket.getsockname())] * 3)
+    bell.fill(*[partial(ring, *bell.socket.getsockname())] * 3)
 
     with counting(database) as asked:
-        Relay(database, rests, bell).run(rests.stop)
+        Relay(database, Broker(), bell).run(bell.stop)
 
     assert asked.commits == 4, "one look at the start, and one for each ring"
 
 
 def test_an_idle_relay_asks_one_question_a_round_and_commits_nothing(database, bell):
-    rests = Rests(*[lambda: None] * 30)
+    bell.fill(*[lambda: None] * 30)
 
     with counting(database) as asked:
-        Relay(database, rests, bell).run(rests.stop)
+        Relay(database, Broker(), bell).run(bell.stop)
 
     first = asked.statements.index(outbox.IS_WAITED_FOR)
     assert asked.statements[first : first + 30] == [outbox.IS_WAITED_FOR] * 30
     assert asked.commits == 1, "the claim at the start"
-    assert rests.seconds[-10:] == [ALERT_SECONDS] * 10
+    assert bell.seconds[-10:] == [IDLE_SECONDS] * 10
 
 
 @pytest.mark.parametrize(("count", "claims"), [(1, 1), (PART, 2), (BATCH, BATCH // PART)])
@@ -186,7 +208,7 @@ def test_a_batch_costs_its_claims_one_delete_and_one_commit(database, events, be
     database.run(lambda session: outbox.append_all(session, told))
 
     with counting(database) as asked:
-        assert Relay(database, Rests(), bell).run_once() == count
+        assert Relay(database, Broker(), bell).run_once() == count
 
     assert (len(asked.statements), asked.commits) == (claims + 1, 1)
     assert waiting(database) == []

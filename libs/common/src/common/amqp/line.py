@@ -6,11 +6,9 @@ pika's event loop runs while the owner waits and at no other time, in the owner'
 are no threads to guard against, and what is written before a wait leaves together.
 """
 
-import socket
 import time
 from collections.abc import Callable, Iterable
 from itertools import takewhile
-from threading import Event
 from typing import Any
 
 from pika import BasicProperties, SelectConnection
@@ -145,23 +143,6 @@ class Line:
         while not (is_done := until()) and (left := deadline - time.monotonic()) > 0:
             self._run(left)
         return is_done
-
-    def wait_for(self, source: socket.socket, seconds: float) -> bool:
-        """Let the loop run until there is something to read from *source*; returns whether."""
-        if self.connection is None:
-            raise self.broken(self._failure or "not connected")
-        loop, found = self.connection.ioloop, Event()
-
-        def on_readable(*_: object) -> None:
-            found.set()
-            loop.stop()
-
-        loop.add_handler(source.fileno(), on_readable, loop.READ)
-        try:
-            return self.run(seconds, until=found.is_set)
-        finally:
-            if self.connection is not None:
-                loop.remove_handler(source.fileno())
 
     def _run(self, seconds: float) -> None:
         if self.connection is None or self._failure is not None:

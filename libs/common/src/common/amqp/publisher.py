@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Publishing with pipelined confirms: the batch is on its way before the first confirm is back."""
 
-import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,15 +91,21 @@ class Publisher:
         """
         return self._line.confirmed(timeout=timeout)
 
-    def wait(self, seconds: float, *, source: socket.socket | None = None) -> bool:
-        """Let time pass while heartbeats go on, or until *source* has something; returns whether.
+    def wait(self, seconds: float) -> None:
+        """Let time pass while heartbeats go on.
 
         Raises:
             BrokerUnavailable: Not connected, or the connection broke.
         """
-        if source is None:
-            return self._line.run(seconds)
-        return self._line.wait_for(source, seconds)
+        self._line.run(seconds)
+
+    def keep_alive(self) -> None:
+        """Answer heartbeats, and find out whether the connection broke, without waiting.
+
+        Raises:
+            BrokerUnavailable: It did.
+        """
+        self._line.flush()
 
     def connect(self) -> None:
         """Connect now instead of at the first message.
