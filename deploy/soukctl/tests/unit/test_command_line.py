@@ -68,6 +68,31 @@ def test_settings_that_are_wrong_are_all_named_without_their_values(soukctl, mon
     assert "dollars" not in outcome.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("AMQP_URL", "amqp://o:half/other@127.0.0.1:1/souk"),
+        ("AMQP_URL", "amqp://o:half#other@127.0.0.1:1/souk"),
+        ("REDIS_URL", "redis://:half?other@127.0.0.1:1/0"),
+        ("ORDERS_DATABASE_URL", "mysql+pymysql://o:half@other@127.0.0.1:1/o"),
+        ("ORDERS_DATABASE_URL", "mysql+pymysql://o:half@127.0.0.1:other/o"),
+    ],
+)
+def test_a_password_that_spoils_its_address_is_told_of_and_not_shown(
+    soukctl, monkeypatch, name, url
+):
+    monkeypatch.setenv(name, url)
+
+    outcome = soukctl("doctor")
+
+    assert outcome.exit_code == 2, outcome.output
+    assert f"{name}: " in outcome.stderr
+    assert "%2F for /" in outcome.stderr
+    told = outcome.output + "".join(traceback.format_exception(outcome.exception))
+    assert "half" not in told
+    assert "other" not in told
+
+
 def test_a_file_that_is_not_there_is_wrong_usage():
     outcome = CliRunner().invoke(main, ["--env-file", "nowhere.env", "audit"])
 
