@@ -7,6 +7,7 @@ has to be called back after a write, and nothing that is lost, late or emptied m
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -41,25 +42,28 @@ class Page:
         return cls(int(product_id), etag.decode(), body)
 
 
+ReadPage = Callable[[], Page]
+
+
 @dataclass(frozen=True)
 class _Second:
-    """What this process gave away in one second, and the names that it was asked for before."""
+    """What this process gives away in one second, and the names that it was asked for before."""
 
     number: int
-    pages: dict[str, Page]
+    pages: dict[str, Future[Page]]
     before: frozenset[str]
 
 
 class PageCache:
     """Gives away pages as they were in the second in which they are asked for.
 
-    A page that this process was asked for a second ago is hot: of all processes that want it, one
-    reads it and the others get it from Redis. Two commands of Redis for any other page would cost
-    more than they save.
+    Of all threads of a process one gets the page, the others wait for it. A page that this process
+    was asked for a second ago as well is hot: then of all processes one reads it, and the others
+    get it from Redis. Two commands of Redis for any other page would cost more than they save.
 
     Args:
-        patience: Seconds to wait for who reads the page, who may have died over it. Where Redis is
-            away, nobody waits.
+        patience: Seconds to wait for who gets the page, who may have died over it. Where Redis is
+            away, no process waits for another.
         clock: Seconds since the epoch, the same for all processes.
     """
 
@@ -76,19 +80,32 @@ class PageCache:
         self._clock = clock
         self._second = _Second(0, {}, frozenset())
 
-    def page(self, name: str, read: Callable[[], Page]) -> Page:
+    def page(self, name: str, read: ReadPage) -> Page:
         """The page of this *name*, which *read* takes from the database unless somebody just did.
 
         The second is taken before the reading: what is read later is no older than it.
         """
         second = self._now()
-        page = second.pages.get(name)
-        if page is None:
-            key = f"page:{second.number}:{name}"
-            page = self._shared(key, read) if name in second.before else read()
-            if len(second.pages) < MOST_KEPT:
-                second.pages[name] = page
-        return page
+        kept = second.pages.get(name)
+        if kept is None:
+            if len(second.pages) >= MOST_KEPT:
+                return read()
+            mine: Future[Page] = Future()
+            kept = second.pages.setdefault(name, mine)
+            if kept is mine:
+                self._fill(mine, second, name, read)
+        try:
+            return kept.result(self._patience)
+        except TimeoutError:
+            return read()
+
+    def _fill(self, mine: Future[Page], second: _Second, name: str, read: ReadPage) -> None:
+        try:
+            is_hot, key = name in second.before, f"page:{second.number}:{name}"
+            mine.set_result(self._shared(key, read) if is_hot else read())
+        except Exception as error:  # noqa: BLE001 - whoever waits hears the same
+            del second.pages[name]
+            mine.set_exception(error)
 
     def _now(self) -> _Second:
         number, second = int(self._clock()), self._second
@@ -98,7 +115,7 @@ class PageCache:
             second = self._second = _Second(number, {}, before)
         return second
 
-    def _shared(self, key: str, read: Callable[[], Page]) -> Page:
+    def _shared(self, key: str, read: ReadPage) -> Page:
         found = self._found(key)
         if found is not None:
             return Page.unpacked(found)

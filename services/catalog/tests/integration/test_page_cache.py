@@ -173,6 +173,14 @@ def test_a_hot_page_is_read_by_one_of_all_processes(redis, clock):
     assert {page.etag for page in pages} == {'"1"'}
 
 
+def test_any_other_page_is_read_by_one_thread_of_a_process(clock):
+    shelf, cache = Shelf(), PageCache(Redis(port=1, retry=None), clock=clock, patience=10.0)
+
+    crowd([cache], shelf.read)
+
+    assert shelf.reads == 1
+
+
 def test_the_crowd_waits_for_who_is_still_reading(redis, clock):
     shelf, begun, go_on = Shelf(), Event(), Event()
     one, other = (process(redis, clock, shelf) for _ in range(2))
@@ -191,20 +199,19 @@ def test_the_crowd_waits_for_who_is_still_reading(redis, clock):
     assert shelf.reads == 1
 
 
-def test_without_redis_everybody_in_the_crowd_reads(clock):
+def test_without_redis_each_process_reads(clock):
     """The control of the tests above, and what happens when Redis is away."""
     all_read, shelf = Barrier(CROWD), Shelf()
-    cache = PageCache(Redis(port=1, retry=None), clock=clock)
+    nobody = Redis(port=1, retry=None)
+    processes = [process(nobody, clock, shelf) for _ in range(CROWD)]
 
     def with_the_others():
         all_read.wait(timeout=30)
         return shelf.read()
 
-    crowd([cache], with_the_others)
+    crowd(processes, with_the_others)
 
     assert shelf.reads == CROWD
-    clock.now += 1
-    assert cache.page("lamp", shelf.read).etag == f'"{CROWD + 1}"'
 
 
 def test_nobody_waits_long_for_who_died_reading(redis, clock):
@@ -213,6 +220,22 @@ def test_nobody_waits_long_for_who_died_reading(redis, clock):
     redis.set(f"page:{int(clock.now)}:lamp", READER)
 
     assert cache.page("lamp", shelf.read).etag == '"1"'
+
+
+def test_no_thread_waits_long_for_one_that_hangs(redis, clock):
+    shelf, cache, begun, go_on = Shelf(), process(redis, clock, patience=0.02), Event(), Event()
+
+    def hanging():
+        begun.set()
+        go_on.wait()
+        return shelf.read()
+
+    with ThreadPoolExecutor(1) as pool:
+        hangs = pool.submit(cache.page, "lamp", hanging)
+        begun.wait()
+        assert cache.page("lamp", shelf.read).etag == '"1"'
+        go_on.set()
+        assert hangs.result().etag == '"2"'
 
 
 def test_who_could_not_read_lets_the_next_one_try(redis, clock):
