@@ -97,7 +97,7 @@ class Environments:
             "HTTP_HOST": LOOPBACK,
             "HTTP_PORT": str(self._port(service)),
             "WEB_WORKERS": str(self.web_workers if service in SCALED else 1),
-            "WEB_THREADS": "8",
+            "WEB_THREADS": "64" if service == "orders" else "8",
             "JWKS_URL": f"{self._url('auth')}/.well-known/jwks.json",
             "AUTH_URL": self._url("auth"),
             "CATALOG_URL": self._url("catalog"),

@@ -10,6 +10,7 @@ class Config(ServiceSettings):
     """Orders' settings.
 
     Attributes:
+        web_threads: Requests that are at work share transactions, so no fewer than a batch takes.
         catalog_seconds: So long one call to catalog may take. Twice as long is within what a
             customer waits: one whose turn comes when the first calls fail may try, too.
         pending_seconds: So long one request, or one sweep, alone may settle a pending order; after
@@ -20,6 +21,7 @@ class Config(ServiceSettings):
 
     http_port: int = 9103
     worker_port: int = 9203
+    web_threads: int = Field(default=64, ge=1)
     catalog_url: str = "http://127.0.0.1:9102"
     catalog_seconds: float = Field(default=1.2, gt=0)
     pending_seconds: float = Field(default=10.0, gt=0)
