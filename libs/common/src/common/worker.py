@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event as Signal
 
@@ -24,6 +25,7 @@ log = get_logger(__name__)
 
 READY_SECONDS = 1.5
 MEASURE_SECONDS = 15.0
+HOUR_SECONDS = 3600.0
 
 CONFLICT_SECONDS = 30.0
 """Only a person can settle a conflict. So long the worker goes on with its other tasks before it
@@ -95,7 +97,7 @@ def run_worker(config: Settings, tasks: dict[str, Task], checks: Sequence[Check]
     stop.wait()
     for thread in threads:
         thread.join(timeout=10)
-    server.shutdown()
+    server.server_close()
     if failed.is_set():
         os._exit(1)
 
@@ -128,5 +130,7 @@ def _health_server(config: Settings, checks: list[Check]) -> ThreadingHTTPServer
 
     server = ThreadingHTTPServer((config.worker_host, config.worker_port), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
+    # It ends with the process, so it need not look twice a second whether it should.
+    serve = partial(server.serve_forever, poll_interval=HOUR_SECONDS)
+    threading.Thread(target=serve, name="health", daemon=True).start()
     return server
