@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``make bench`` and ``make bench P=P1,P2``."""
 
+import signal
 import sys
 
 from rich.console import Console
@@ -15,6 +16,8 @@ from souk_local.packages import PackagesMissing, ensure_installed
 
 
 def main() -> None:
+    # So that a run that is ended by a signal takes its servers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     console = Console(highlight=False, soft_wrap=True)
     chosen = _chosen(sys.argv[1] if len(sys.argv) > 1 else "")
     try:
