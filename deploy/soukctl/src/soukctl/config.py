@@ -3,13 +3,10 @@
 
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
-from common.settings import Settings
+from common.settings import SPOILT, Settings, is_whole
 
 SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")
 
@@ -23,25 +20,11 @@ def _url_of(*schemes: str) -> AfterValidator:
         said = url.get_secret_value() if isinstance(url, SecretStr) else url
         if not said.startswith(tuple(f"{scheme}://" for scheme in schemes)):
             raise ValueError(f"must begin with {' or '.join(f'{one}://' for one in schemes)}")
-        if not _has_place(said):
-            raise ValueError(
-                "is no address; in a password write %2F for /, %23 for #, %3F for ? and %40 for @"
-            )
+        if not is_whole(said):
+            raise ValueError(SPOILT)
         return url
 
     return AfterValidator(check)
-
-
-def _has_place(url: str) -> bool:
-    """Whether who is to use *url* finds a host and a port in it, and no piece of the password."""
-    try:
-        if url.startswith("mysql"):
-            host = make_url(url).host
-            return bool(host) and "@" not in str(host)
-        place = urlsplit(url)
-        return bool(place.hostname) and place.port != 0
-    except (ArgumentError, ValueError):
-        return False
 
 
 DatabaseURL = Annotated[SecretStr, _url_of("mysql+pymysql")]

@@ -7,20 +7,20 @@ from datetime import datetime
 from typing import Any
 
 import click
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field
 
 from auth.config import KeySettings
 from auth.models import SigningKey
 from auth.rotation import Rotation
 from common.db import Database
-from common.settings import Secret
+from common.settings import Address, Secret
 from soukctl.console import json_option, say, say_json, say_table, yes_option
 
 
 class KeysConfig(KeySettings):
     """Auth's settings, under the names that auth or an operator's file has for them."""
 
-    database_url: SecretStr = Field(
+    database_url: Address = Field(
         validation_alias=AliasChoices("AUTH_DATABASE_URL", "DATABASE_URL", "DB_URI")
     )
     secret_key: Secret = Field(

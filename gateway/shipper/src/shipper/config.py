@@ -3,9 +3,9 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from common.settings import Settings
+from common.settings import Address, Settings
 
 
 class Config(Settings):
@@ -16,7 +16,7 @@ class Config(Settings):
     """
 
     worker_port: int = 9206
-    amqp_url: SecretStr
+    amqp_url: Address
     view_log: Path
     view_offset: Path
     view_log_max_bytes: int = Field(default=64 * 1024**2, ge=1)

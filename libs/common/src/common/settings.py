@@ -2,10 +2,12 @@
 """Settings come from the environment, are read once, and refuse to start when wrong."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -27,6 +29,31 @@ def _strong(secret: SecretStr) -> SecretStr:
 
 Secret = Annotated[SecretStr, AfterValidator(_strong)]
 """A key that somebody could forge things with: long, and never shown."""
+
+
+def is_whole(url: str) -> bool:
+    """Whether who is to use *url* finds no piece of its password where a host or a port is."""
+    if url.startswith("mysql"):
+        # For SQLAlchemy a password ends at the first @, and may have any other character.
+        place = re.split("[/?]", url.partition("://")[2].partition("@")[2])[0]
+        if "@" in place:
+            return False
+        url = f"mysql://{place}"
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
+def _whole(url: SecretStr) -> SecretStr:
+    if not is_whole(url.get_secret_value()):
+        raise ValueError(SPOILT)
+    return url
+
+
+SPOILT = "is no address; in a password write %2F for /, %23 for #, %3F for ? and %40 for @"
+Address = Annotated[SecretStr, AfterValidator(_whole)]
+"""A URL with a password in it. One that is not whole would show a piece of that in an error."""
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -102,14 +129,14 @@ class Settings(BaseSettings):
 class DatabaseSettings(Settings):
     """A process with a schema of its own."""
 
-    database_url: SecretStr = Field(
+    database_url: Address = Field(
         validation_alias=AliasChoices("database_url", "DATABASE_URL", "DB_URI")
     )
     database_pool_size: int = Field(default=8, ge=1, le=64)
     database_pool_wait_seconds: float = Field(default=2.0, gt=0)
     database_lock_wait_seconds: int = Field(default=3, ge=1, le=50)
     database_read_seconds: float = Field(default=10.0, gt=0)
-    database_replica_url: SecretStr | None = None
+    database_replica_url: Address | None = None
     # The gateway remembers for so long who has written.
     replica_most_lag_seconds: float = Field(default=3.0, ge=2, le=5)
 
@@ -117,8 +144,8 @@ class DatabaseSettings(Settings):
 class ServiceSettings(DatabaseSettings):
     """A service: a web process that answers and a worker that talks to the broker."""
 
-    amqp_url: SecretStr
-    redis_url: SecretStr
+    amqp_url: Address
+    redis_url: Address
     http_host: str = "127.0.0.1"
     http_port: int = 9100
     web_workers: int = Field(default=1, ge=1)

@@ -47,6 +47,41 @@ def test_a_good_environment_is_read(environment):
     assert (settings.http_port, settings.log_level, settings.currency) == (9102, "debug", "USD")
 
 
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", f"mysql+pymysql://catalog:x@{CANARY}@127.0.0.1/catalog"),
+        ("DATABASE_URL", f"mysql+pymysql://catalog@127.0.0.1:{CANARY}/catalog"),
+        ("DATABASE_REPLICA_URL", f"mysql+pymysql://catalog:x@{CANARY}@127.0.0.1/catalog"),
+        ("AMQP_URL", f"amqp://catalog:{CANARY}/x@127.0.0.1/souk"),
+        ("REDIS_URL", f"redis://:{CANARY}#x@127.0.0.1/0"),
+    ],
+)
+def test_a_password_that_spoils_its_address_is_refused_and_not_shown(environment, name, url):
+    environment(**GOOD | {name: url})
+
+    said = refusal_of(ServiceSettings)
+
+    assert f"{name}: " in said
+    assert "%2F for /" in said
+    assert CANARY not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", "mysql+pymysql://catalog:a/b#c?d[e:f@127.0.0.1:3306/catalog"),
+        ("DATABASE_URL", "mysql+pymysql://catalog:x@/catalog?unix_socket=/run/mysqld.sock"),
+        ("AMQP_URL", "amqp://catalog:a@b:c@127.0.0.1:5672/souk"),
+        ("REDIS_URL", "unix:///run/redis.sock"),
+    ],
+)
+def test_what_the_drivers_read_as_it_is_meant_is_let_through(environment, name, url):
+    environment(**GOOD | {name: url})
+
+    assert getattr(ServiceSettings.load(), name.lower()).get_secret_value() == url
+
+
 def test_all_faults_stand_in_one_message(environment):
     environment(HTTP_PORT="many", CURRENCY="dollars", WEB_THREADS="0")
 
