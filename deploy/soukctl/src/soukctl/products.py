@@ -87,6 +87,8 @@ def export(config: Config, *, output: Path | None, as_json: bool) -> None:
 def _importer(config: Config, *, dry_run: bool) -> Iterator[Importer]:
     """Whoever may log in as an admin, and has catalog's database, may import."""
     me = Shop.of(config).get("/v1/users/me")
+    if me["role"] != "admin":
+        raise Refused(f"{me['username']} is no admin, and only admins import.")
     with database_of(config, "catalog") as database:
         yield Importer(
             database=database,

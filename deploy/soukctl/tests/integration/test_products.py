@@ -8,8 +8,9 @@ import subprocess
 import sys
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
+from auth.models import User
 from catalog.audit import INVARIANTS
 from catalog.models import LedgerEntry, Product
 from common.audit import examine
@@ -55,6 +56,16 @@ def test_products_come_in_the_admin_s_name_and_every_rule_holds(soukctl, write, 
     actors = catalog.read(lambda s: set(s.scalars(select(LedgerEntry.actor))))
     assert actors == {f"user/{found.seller_id}"}
     assert [one.name for one in examine(catalog, INVARIANTS) if one.violations] == []
+
+
+def test_who_is_no_admin_any_more_imports_nothing(soukctl, write, auth, catalog):
+    auth.run(lambda session: session.execute(update(User).values(role="user")))
+
+    outcome = soukctl("products", "import", str(write(lamps(3))))
+
+    assert outcome.exit_code == 1
+    assert "root is no admin" in outcome.stderr
+    assert count(catalog, Product.id) == 0
 
 
 def test_a_dry_run_says_what_would_happen_and_changes_nothing(soukctl, write, catalog):
