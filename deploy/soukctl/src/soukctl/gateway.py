@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway as a client sees it: JSON over HTTP, with the standard library alone."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -74,6 +75,13 @@ class GatewayClient:
             sent["Authorization"] = f"Bearer {self.token}"
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, sent, method=method)  # noqa: S310
+        try:
+            return self._answer_to(request)
+        except http.client.HTTPException as error:
+            # For callers who breaks off, or speaks something else, is as good as silent.
+            raise OSError(f"no whole answer, {error!r}") from error
+
+    def _answer_to(self, request: urllib.request.Request) -> Answer:
         try:
             with urllib.request.urlopen(request, timeout=self.timeout_seconds) as answer:  # noqa: S310
                 return Answer(answer.status, _decoded(answer.read()))

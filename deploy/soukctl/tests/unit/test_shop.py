@@ -31,6 +31,9 @@ class Gateway:
                 else:
                     gateway.asked.append((self.command, self.path, self.headers["Authorization"]))
                     status, body = gateway.answers.popleft()
+                if isinstance(body, bytes):
+                    self.wfile.write(body)
+                    return
                 self.send_response(status)
                 self.end_headers()
                 self.wfile.write(json.dumps(body).encode())
@@ -112,3 +115,13 @@ def test_pages_are_followed_to_the_end(gateway, shop):
 
     assert list(shop.pages("/v1/things", sort="price")) == [[1, 2], [1]]
     assert gateway.asked[1][1] == "/v1/things?sort=price&limit=200&cursor=a+b"
+
+
+@pytest.mark.parametrize("status", ["200 OK", "502 Bad Gateway"])
+def test_an_answer_that_breaks_off_is_none(gateway, shop, status):
+    broken = f"HTTP/1.1 {status}\r\nContent-Length: 99\r\nConnection: close\r\n\r\n{{".encode()
+    gateway.answers.extend([(0, broken), (0, b"220 smtp.example ready\r\n")])
+
+    for _ in range(2):
+        with pytest.raises(Refused, match="does not answer"):
+            shop.get("/v1/things")
