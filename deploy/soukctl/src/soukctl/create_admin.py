@@ -54,13 +54,12 @@ def create_admin(config: Config, *, username: str | None, email: str | None, as_
 def _checked(config: Config, username: str | None, email: str | None) -> Admin:
     is_own = username in {None, config.admin_username}
     password = config.admin_password if is_own else None
-    if email is None:
+    if not email:
         email = config.need("admin_email")[0] if is_own else click.prompt("Email", err=True)
     try:
         return Admin(
             username=username or config.need("admin_username")[0],
-            email=email
-            or (config.need("admin_email")[0] if is_own else click.prompt("Email", err=True)),
+            email=email,
             password=password or SecretStr(_ask_for_password()),
         )
     except ValidationError as error:
