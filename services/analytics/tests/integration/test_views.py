@@ -153,7 +153,9 @@ def test_views_are_lost_when_a_count_is_read_and_written_back(database, hear, te
 def test_as_many_as_may_come_at_once_are_one_statement(database, teller):
     """Else some would be stored when a later one is refused, and be taken for known."""
     big = 2**63 - 1
-    views = [teller.view(big, viewer=big, session="f" * 64) for _ in range(MOST_VIEWS)]
+    views = [
+        teller.view(big - number % 99, viewer=big, session="f" * 64) for number in range(MOST_VIEWS)
+    ]
 
     def inserts(session) -> int:
         return int(session.execute(text("SHOW SESSION STATUS LIKE 'Com_insert'")).one()[1])
@@ -163,4 +165,4 @@ def test_as_many_as_may_come_at_once_are_one_statement(database, teller):
         on_products_viewed(session, views)
         return inserts(session) - before
 
-    assert database.run(handle) == 2  # the views and their minute
+    assert database.run(handle) == 2  # the views, and their minutes
