@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 from dotenv import dotenv_values
 
-from souk_local.compose.containers import Containers, DockerSilent
+from souk_local.compose.containers import Containers, ContainersFailed, DockerSilent
 from souk_local.compose.env_file import PER_OWNER, SINGLE, keyring_of, variables
 from souk_local.keyring import Keyring
 
@@ -58,4 +58,14 @@ def test_an_engine_that_does_not_answer_is_named(containers, monkeypatch):
 def test_a_machine_without_docker_is_told_of_the_way_without(containers, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(DockerSilent, match="`make up` needs none"):
+        containers.down()
+
+
+def test_containers_that_do_not_go_are_told_of(containers, monkeypatch, tmp_path):
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\ncase "$*" in *" down "*) exit 1 ;; esac\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    with pytest.raises(ContainersFailed, match="not all gone"):
         containers.down()

@@ -72,12 +72,17 @@ class Containers:
         return keyring
 
     def down(self, *, with_data: bool = False) -> None:
-        """Stop and remove the containers; their data stays unless told otherwise."""
+        """Stop and remove the containers; their data stays unless told otherwise.
+
+        Raises:
+            DockerSilent, ContainersFailed: with a message that says what to do.
+        """
         self.refuse_silence()
         self.prepare()
         # Every profile's: Prometheus would hold the network otherwise.
         everything = ["--profile", "*", "down", "--remove-orphans"]
-        self._compose(*everything, *(["--volumes"] if with_data else []))
+        if self._compose(*everything, *(["--volumes"] if with_data else [])).returncode:
+            raise ContainersFailed(self._told("The containers are not all gone"))
 
     def prepare(self) -> Keyring:
         """Make the secrets that are missing, and the servers' files."""
