@@ -143,6 +143,11 @@ def bearer_token() -> str:
     return token.strip()
 
 
+def carries_token() -> bool:
+    """Whether the request says who it is from, be it true or not."""
+    return "Authorization" in request.headers or "Autorization" in request.headers
+
+
 def _guard() -> Guard:
     guard: Guard = current_app.extensions["guard"]
     return guard
@@ -154,7 +159,7 @@ def public(view: Callable[P, R]) -> Callable[P, R]:
     @wraps(view)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         g.identity = None
-        if "Authorization" in request.headers or "Autorization" in request.headers:
+        if carries_token():
             g.identity = _guard().visitor()
         else:
             _choose_reads(None)

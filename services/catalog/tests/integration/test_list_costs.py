@@ -66,7 +66,7 @@ class Shelves:
             event.listen(connection, "before_cursor_execute", lambda *sql: sent.append(sql[2:4]))
             query(session, *args, **kwargs)
             ((statement, values),) = sent
-            found = connection.exec_driver_sql(f"EXPLAIN {statement}", values)
+            found = connection.exec_driver_sql(f"EXPLAIN FORMAT=TRADITIONAL {statement}", values)
             return [{name.lower(): row[name] for name in row} for row in found.mappings()]
 
     @staticmethod
