@@ -137,7 +137,10 @@ def _lock(session: Session, subject: str) -> Order:
 
 
 def _order_id(subject: str) -> UUID:
-    return UUID(subject.removeprefix("order/"))
+    try:
+        return UUID(subject.removeprefix("order/"))
+    except ValueError as error:
+        raise Unprovable("no order has such a number: somebody wrote it by hand") from error
 
 
 RULES = {

@@ -205,5 +205,14 @@ def test_an_order_that_nobody_knows_is_rejected_for_ever(ledger, tell):
     assert ledger.order(unknown).status == "rejected"
 
 
+@pytest.mark.parametrize("event", [None, "OrderPlaced", "OrderCancelled"])
+def test_what_is_no_number_of_an_order_needs_a_person(ledger, tell, event):
+    outcome = tell("o-1", event)
+
+    assert (outcome["state"], outcome["subject"]) == ("needs a person", "order/o-1")
+    assert "no order has such a number" in outcome["advice"]
+    assert ledger.event_types() == []
+
+
 def test_only_services_may_ask_for_a_telling(ada, orders):
     assert ada.post("/internal/audit/tellings").status_code == 401
