@@ -37,11 +37,13 @@ class Bell:
         """Wait until it rings; returns whether it did."""
         return bool(select.select([self.socket], [], [], seconds)[0])
 
-    def hush(self) -> None:
-        """Forget the rings so far."""
+    def hush(self) -> bool:
+        """Forget the rings so far; returns whether there were any."""
+        heard = False
         with suppress(OSError):
             while self.socket.recv(1):
-                pass
+                heard = True
+        return heard
 
     def close(self) -> None:
         self.socket.close()

@@ -33,6 +33,8 @@ MOST_BYTES = 4 * 1024 * 1024
 BUSY_SECONDS = 0.005
 ALERT_SECONDS = 0.06
 IDLE_SECONDS = 1.0
+DISTRUST_SECONDS = 600.0
+"""Of those who tell events some may ring elsewhere: their next event must not wait for a second."""
 TURN_SECONDS = 1.0
 TROUBLE_SECONDS = 1.0
 MEASURE_SECONDS = 5.0
@@ -48,7 +50,7 @@ class Relay:
         self._question = Question(database, outbox.IS_WAITED_FOR)
         self._idle_rounds = 0
         self._rang = False
-        self._is_announced = bell is not None
+        self._alert_until = float("-inf") if bell else float("inf")
         self._measured_at = float("-inf")
         self._turned_at = float("-inf")
 
@@ -87,7 +89,7 @@ class Relay:
         """Publish one batch; returns how many events the broker took."""
         if self._bell:
             # Before the claim: a ring that comes later may be for what this one does not see.
-            self._bell.hush()
+            self._rang = self._bell.hush() or self._rang
         return self._database.run(self._move)
 
     def _has_reason(self) -> bool:
@@ -140,7 +142,7 @@ class Relay:
 
     def _rest(self, stop: Signal, moved: int) -> None:
         if moved and self._idle_rounds:
-            self._is_announced = self._rang
+            self._notice_unannounced()
         self._idle_rounds = 0 if moved else self._idle_rounds + 1
         if moved >= BATCH:
             return
@@ -150,9 +152,15 @@ class Relay:
             stop.wait(BUSY_SECONDS)
             self._rang = False
             return
-        longest = IDLE_SECONDS if self._is_announced else ALERT_SECONDS
+        longest = ALERT_SECONDS if time.monotonic() < self._alert_until else IDLE_SECONDS
         pause = min(longest, BUSY_SECONDS * 2 ** min(self._idle_rounds, 8))
         self._rang = self._bell.wait(pause) if self._bell else stop.wait(pause)
+
+    def _notice_unannounced(self) -> None:
+        # Whoever looks at the right moment sees an event before its ring, which is there by now.
+        # And a ring for the next one is not missed: after this batch comes a claim in any case.
+        if self._bell and not (self._rang or self._bell.hush()):
+            self._alert_until = time.monotonic() + DISTRUST_SECONDS
 
     def _turn(self) -> None:
         """Let the connection live, once a second: a turn of its loop costs more than a look."""

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
-from common import outbox
+from common import outbox, relay
 from common.amqp import Publisher
 from common.bell import Bell, ring
 from common.db import Database
@@ -162,23 +162,42 @@ def test_a_ring_wakes_a_relay_that_sees_nothing_by_itself(
     assert failures == []
 
 
-def test_who_hears_the_bell_looks_seldom_and_who_does_not_looks_often(
-    database, ringing, bell, events
+@pytest.mark.parametrize(
+    ("distrust", "afterwards"), [(relay.DISTRUST_SECONDS, ALERT_SECONDS), (0, IDLE_SECONDS)]
+)
+def test_a_relay_looks_often_for_some_time_after_an_event_that_no_bell_announced(
+    database, ringing, bell, events, monkeypatch, distrust, afterwards
 ):
+    monkeypatch.setattr(relay, "DISTRUST_SECONDS", distrust)
     nothing = [lambda: None] * 9
     bell.fill(
         *nothing,
+        lambda: tell(ringing, events.placed("announced")),
+        *nothing,
         lambda: tell(database, events.placed("found")),
         *nothing,
-        lambda: tell(ringing, events.placed("announced")),
+        lambda: tell(ringing, events.placed("announced again")),
         *nothing,
     )
     Relay(database, Broker(), bell).run(bell.stop)
 
     assert waiting(database) == []
-    assert bell.seconds[8] == IDLE_SECONDS, "nothing has come yet"
-    assert bell.seconds[18] == ALERT_SECONDS, "the bell did not announce it"
-    assert bell.seconds[28] == IDLE_SECONDS, "the bell can be relied on"
+    assert [bell.seconds[number] for number in (8, 18)] == [IDLE_SECONDS] * 2
+    assert [bell.seconds[number] for number in (28, 38)] == [afterwards] * 2
+
+
+def test_a_ring_that_comes_after_its_event_was_seen_counts(database, ringing, bell, events):
+    class Slow(Broker):
+        def confirmed(self):
+            ring(*bell.socket.getsockname())
+            return set()
+
+    nothing = [lambda: None] * 9
+    bell.fill(*nothing, lambda: tell(database, events.placed("seen early")), *nothing)
+    Relay(database, Slow(), bell).run(bell.stop)
+
+    assert waiting(database) == []
+    assert bell.seconds[18] == IDLE_SECONDS
 
 
 def test_a_ring_too_many_costs_one_look_and_a_rest(database, bell):
