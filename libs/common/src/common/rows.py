@@ -2,8 +2,8 @@
 """Many rows in one statement, also where the database computes a column, such as its own clock.
 
 The driver makes one INSERT of many rows only where every value is a parameter; else it sends them
-one by one. SQLAlchemy's own form for that is compiled anew for every batch, which costs 20 times
-more than sending it (docs/decisions/0023).
+one by one. SQLAlchemy's own form for that is compiled anew for every batch, which takes six times
+as much of the processor (docs/decisions/0023).
 """
 
 from collections.abc import Mapping, Sequence
