@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from benchmarks.baseline.store import Store, baseline
 from benchmarks.benchmark import Benchmark, Ratio, Sides
 from benchmarks.ground import Ground
-from support.rush import outcomes, rush
+from benchmarks.sale import units_sold, wait_until_settled
+from support.rush import rush
 from support.shop import Person
 
 CLIENTS = 64
@@ -21,7 +22,6 @@ UNITS = 5
 ATTEMPTS = 64
 SALES = 5
 """In a round: only the last unit of a sale can be sold twice, so a single sale has one chance."""
-SOLD = (201, "")
 
 
 @contextmanager
@@ -50,7 +50,9 @@ def two_processes(ground: Ground) -> Iterator[Sides]:
 
 def _sale(ground: Ground, buyers: Sequence[Person], admin: Person) -> int:
     product = ground.shop.product(admin, "Flash lamp", quantity=UNITS)
-    return outcomes(rush(buyers, product["id"], ATTEMPTS))[SOLD] - UNITS
+    rush(buyers, product["id"], ATTEMPTS)
+    wait_until_settled(ground.stack)
+    return units_sold(ground.stack, [product["id"]]) - UNITS
 
 
 def _seed_sale(store: Store, product: int) -> int:

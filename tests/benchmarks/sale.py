@@ -80,7 +80,8 @@ class Sale:
     def fault(self) -> str | None:
         """Why the sale does not count, or None: the stock check comes first."""
         left, least = self._stock()
-        sold, gone = self._sold(), UNITS * len(self._products) - left
+        sold = units_sold(self._stack, self._products)
+        gone = UNITS * len(self._products) - left
         if sold != gone or least < 0:
             return f"{sold} units sold, {gone} gone from the stock, the least left is {least}"
         if not self.accepted:
@@ -96,15 +97,17 @@ class Sale:
             left, least = cursor.fetchone()
         return int(left), int(least)
 
-    def _sold(self) -> int:
-        query = (
-            "SELECT COALESCE(SUM(quantity), 0) FROM order_items"
-            " JOIN orders ON orders.id = order_id AND status = 'confirmed' WHERE product_id IN %s"
-        )
-        with schema_of(self._stack, "orders") as cursor:
-            cursor.execute(query, (tuple(self._products),))
-            (units,) = cursor.fetchone()
-        return int(units)
+
+def units_sold(stack: Stack, products: Sequence[int]) -> int:
+    """Units of these products in all orders that stand."""
+    query = (
+        "SELECT COALESCE(SUM(quantity), 0) FROM order_items"
+        " JOIN orders ON orders.id = order_id AND status = 'confirmed' WHERE product_id IN %s"
+    )
+    with schema_of(stack, "orders") as cursor:
+        cursor.execute(query, (tuple(products),))
+        (units,) = cursor.fetchone()
+    return int(units)
 
 
 def products(ground: Ground, count: int) -> list[int]:
