@@ -31,6 +31,8 @@ CONFLICT_SECONDS = 30.0
 """Only a person can settle a conflict. So long the worker goes on with its other tasks before it
 ends, so that a supervisor which starts it at once does not fill the log."""
 
+NICENESS = 10
+
 Task = Callable[[Signal], None]
 """Works until the signal is set, and survives its dependencies."""
 
@@ -63,12 +65,20 @@ def broker_checks(database: Database, amqp_url: str) -> list[Check]:
     return [Check(name="database", ask=quick.ping), Check(name="broker", ask=ask_broker)]
 
 
-def run_worker(config: Settings, tasks: dict[str, Task], checks: Sequence[Check]) -> None:
+def run_worker(
+    config: Settings, tasks: dict[str, Task], checks: Sequence[Check], *, gives_way: bool = False
+) -> None:
     """Run *tasks* until SIGTERM, or end the process when one of them dies.
 
     A dead task is not restarted here: whoever supervises the process starts it anew, with all its
     connections, and sees that something was wrong.
+
+    Args:
+        gives_way: Whether others get the processor first. For work that nobody waits for, and that
+            holds no lock which a request may want (docs/decisions/0023).
     """
+    if gives_way:
+        os.nice(NICENESS)
     stop, failed = Signal(), Signal()
 
     def guarded(name: str, task: Task) -> None:

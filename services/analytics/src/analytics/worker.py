@@ -68,4 +68,5 @@ def main() -> None:
             ),
         },
         broker_checks(database, broker),
+        gives_way=True,
     )

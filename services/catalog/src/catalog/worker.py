@@ -17,6 +17,9 @@ from common.subscriber import Subscriber
 from common.traces import start_traces
 from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 
+MOST_AT_ONCE = 4
+"""A batch holds the stock of what it sells until its commit, and reservations wait for that."""
+
 
 def main() -> None:
     config = Config.load()
@@ -38,7 +41,7 @@ def main() -> None:
         config,
         {
             "relay": Relay.connect("catalog", config, database).run,
-            "subscriber": Subscriber(database, broker, topology, HANDLERS).run,
+            "subscriber": Subscriber(database, broker, topology, HANDLERS, most=MOST_AT_ONCE).run,
             "overdue": Periodic(name="overdue", seconds=config.overdue_sweep_seconds, work=ask),
             "measure": Periodic(name="measure", seconds=MEASURE_SECONDS, work=look),
             "inbox": Periodic(name="inbox", seconds=3600, work=lambda: forget_handled(database)),

@@ -60,4 +60,5 @@ def main() -> None:
             "sweep": Periodic(name="sweep", seconds=SWEEP_SECONDS, work=forget),
         },
         broker_checks(database, broker),
+        gives_way=True,
     )
