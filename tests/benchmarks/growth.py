@@ -43,13 +43,14 @@ FIRST_DAY, TODAY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 31, tzinf
 ASKED = Window(start=TODAY, end=TODAY + timedelta(hours=1), width=timedelta(hours=1))
 VIEWS_OF_THE_HOUR = 5_000
 
-SOME_ID = "UNHEX(CONCAT(LPAD(HEX(1700000000000 + seq), 12, '0'), LEFT(MD5(seq), 20)))"
+SOME_WORD = "LEFT(SHA2(seq, 256), 32)"
+SOME_ID = "UNHEX(CONCAT(LPAD(HEX(1700000000000 + seq), 12, '0'), LEFT(SHA2(seq, 256), 20)))"
 """In the order in which they were made, as ours are."""
 FILLINGS = {
     "views": (
         "INSERT INTO views (at, event_id, product_id, viewer_id, session, status)"
         " SELECT '2026-01-01' + INTERVAL FLOOR(seq * 2592000000000 / (1 + {rows})) MICROSECOND,"
-        f" {SOME_ID}, 1 + seq MOD 1000, NULLIF(seq MOD 500, 0), MD5(seq), 200 FROM {{numbers}}"
+        f" {SOME_ID}, 1 + seq MOD 1000, NULLIF(seq MOD 500, 0), {SOME_WORD}, 200 FROM {{numbers}}"
     ),
     "product_minutes": (
         "INSERT INTO product_minutes (minute, product_id, views, orders, units, revenue)"
@@ -64,19 +65,19 @@ FILLINGS = {
         "INSERT INTO outbox_messages (event_id, type, subject, aggregate_version, routing_key,"
         " correlation_id, body, occurred_at, next_attempt_at)"
         f" SELECT {SOME_ID}, 'OrderPlaced', CONCAT('order/', seq), 1, 'orders.order_placed.v1',"
-        " MD5(seq), REPEAT('x', 500), '2026-01-01' + INTERVAL seq SECOND,"
+        f" {SOME_WORD}, REPEAT('x', 500), '2026-01-01' + INTERVAL seq SECOND,"
         " '2026-01-01' + INTERVAL seq SECOND FROM {numbers}"
     ),
     "idempotency_keys": (
         "INSERT INTO idempotency_keys (owner_id, `key`, fingerprint, reference, status, body,"
-        " claimed_at) SELECT 1 + seq MOD 1000, MD5(seq), UNHEX(SHA2(seq, 256)),"
+        f" claimed_at) SELECT 1 + seq MOD 1000, {SOME_WORD}, UNHEX(SHA2(seq, 256)),"
         f" {SOME_ID}, 201, REPEAT('x', 500), '2026-01-01' + INTERVAL seq SECOND FROM {{numbers}}"
     ),
     "orders": (
         "INSERT INTO orders (id, customer_id, status, wanted, is_from_cart, total_minor, currency,"
         " version, fence, idempotency_key, created_at, placed_at)"
         f" SELECT {SOME_ID}, 1 + seq MOD 1000, 'confirmed', '[[1,1]]', FALSE, 100, 'USD', 2, 1,"
-        " MD5(seq), '2026-01-01' + INTERVAL seq SECOND, '2026-01-01' + INTERVAL seq SECOND"
+        f" {SOME_WORD}, '2026-01-01' + INTERVAL seq SECOND, '2026-01-01' + INTERVAL seq SECOND"
         " FROM {numbers}"
     ),
     "order_items": (
