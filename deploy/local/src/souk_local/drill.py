@@ -9,8 +9,8 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -26,11 +26,11 @@ from soukctl.gateway import Answer, GatewayClient
 from soukctl.shop import Refused
 
 KILLS = ((0.15, "catalog-web"), (0.4, "orders-web"), (0.65, "rabbitmq"))
-"""Who dies when so much of the sale is over."""
+"""Who dies when so many of the buyers have come."""
 
 CROWD = 20
-PACE_SECONDS = 0.25
-"""Slow enough to watch: a sale of 200 would be over before the first kill."""
+PACE_SECONDS = 0.015
+"""Between two buyers who come: slow enough to watch."""
 
 RETRY_SECONDS = 0.3
 ANSWER_SECONDS = 10.0
@@ -175,24 +175,43 @@ class Drill:
     def _sale(self, guests: list[Guest], product: int) -> None:
         with ThreadPoolExecutor(CROWD) as pool, _progress(self._stack.terminal.console) as progress:
             task = progress.add_task("", total=len(guests), told=self._told())
-            buyers = [pool.submit(self._buy, guest, product) for guest in guests]
+
+            def show() -> None:
+                progress.update(task, completed=self._tally.settled, told=self._told())
+
             try:
-                self._conduct(buyers, progress, task)
+                buyers = self._let_in(guests, product, pool, progress, show)
+                while wait(buyers, timeout=POLL_SECONDS).not_done:
+                    show()
+                for buyer in buyers:
+                    buyer.result()
+                show()
             except BaseException:
                 # When somebody interrupts, nobody asks again.
                 self._closed.set()
                 raise
 
-    def _conduct(self, buyers: list[Future[None]], progress: Progress, task: Any) -> None:
-        kills = deque(KILLS)
-        while not all(buyer.done() for buyer in buyers):
-            if kills and self._tally.settled >= kills[0][0] * len(buyers):
+    def _let_in(
+        self,
+        guests: list[Guest],
+        product: int,
+        pool: ThreadPoolExecutor,
+        progress: Progress,
+        show: Callable[[], None],
+    ) -> list[Future[None]]:
+        """Let the guests in one by one, as many as there is room for, and kill in between."""
+        kills, room, buyers = deque(KILLS), threading.Semaphore(CROWD), []
+        for number, guest in enumerate(guests):
+            # Those who are in are being served at this moment.
+            while kills and number >= kills[0][0] * len(guests):
                 self._kill(kills.popleft()[1], progress)
-            self._closed.wait(POLL_SECONDS)
-            progress.update(task, completed=self._tally.settled, told=self._told())
-        for buyer in buyers:
-            buyer.result()
-        progress.update(task, completed=self._tally.settled, told=self._told())
+            while not room.acquire(timeout=POLL_SECONDS):
+                show()
+            buyer = pool.submit(self._buy, guest, product)
+            buyer.add_done_callback(lambda _: room.release())
+            buyers.append(buyer)
+            self._closed.wait(PACE_SECONDS)
+        return buyers
 
     def _told(self) -> str:
         tally = self._tally
@@ -212,8 +231,6 @@ class Drill:
         progress.console.print(f"  [red]kill -9[/red] {program}")
 
     def _buy(self, guest: Guest, product: int) -> None:
-        if self._closed.wait(PACE_SECONDS):
-            return
         key = secrets.token_hex(16)
         deadline = time.monotonic() + VERDICT_SECONDS
         while (answer := _order(guest, product, key)) is None:
