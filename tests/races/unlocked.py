@@ -4,6 +4,7 @@
 A test double that only the test starts; production code has no switch for it.
 """
 
+import time
 from collections.abc import Collection
 
 from apiflask import APIFlask
@@ -13,14 +14,33 @@ from sqlalchemy.orm import Session
 from catalog import app
 from catalog.commands import reservations
 from catalog.models import Stock
+from common.batching import Batcher
+
+LANES = 8
+THOUGHT_SECONDS = 0.01
 
 
 def look_at_stock(session: Session, product_ids: Collection[int]) -> dict[int, Stock]:
-    """Read the stock as ``lock_stock`` does, but hold nothing."""
+    """Read the stock as ``lock_stock`` does, but hold nothing.
+
+    Between the look and the update lies a thought, as on a machine that has more to do: it gives
+    the race its chance, and takes nothing from who has a lock.
+    """
     query = select(Stock).where(Stock.product_id.in_(product_ids))
-    return {stock.product_id: stock for stock in session.scalars(query)}
+    found = {stock.product_id: stock for stock in session.scalars(query)}
+    time.sleep(THOUGHT_SECONDS)
+    return found
 
 
 def create_app() -> APIFlask:
+    """Every order decides by itself, as with many processes: a batch decides in one's memory."""
     reservations.lock_stock = look_at_stock
-    return app.create_app()
+    made = app.create_app()
+    database = made.extensions["database"]
+    made.extensions["reservations"] = Batcher(
+        "catalog_reserve",
+        lambda asked: database.run(reservations.reserve_stock, asked),
+        most=1,
+        lanes=LANES,
+    )
+    return made

@@ -215,7 +215,7 @@ def _share_out(
     session: Session, hopeful: Sequence[Asked], products: dict[int, Product]
 ) -> dict[UUID, Reserved]:
     """Lock what they want, and give to each in turn what those before have left."""
-    stock = lock_stock(session, {line for one in hopeful for line in one.wish.lines})
+    stock = lock_stock(session, list(dict.fromkeys(line for o in hopeful for line in o.wish.lines)))
     left = {product_id: row.available for product_id, row in stock.items()}
     answers: dict[UUID, Reserved] = {}
     held: Counter[int] = Counter()
