@@ -4,6 +4,7 @@
 import http.client
 import json
 import secrets
+import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,9 +63,11 @@ def _order(connection: http.client.HTTPConnection, buyer: Person, product_id: in
         answer = json.loads(response.read())
         if response.status == 401:
             buyer.refresh()  # on a slow machine the sale is longer than a token's life
-        elif response.status != 503:
+        elif response.status == 503 or answer.get("code") == "in_progress":
+            # Nobody knows yet: a client asks again with the same key, when it was told to.
+            time.sleep(float(response.headers["Retry-After"]))
+        else:
             break
-        # No order was made, say both: a client asks again, with the same key.
     return Attempt(response.status, answer.get("code", ""), answer.get("id"))
 
 
