@@ -23,7 +23,7 @@ PUBLISHERS = ("auth", "catalog", "orders")
 KEPT = (".stream", ".dead")
 """Queues that keep what is in them."""
 PENDING = "EXISTS (SELECT 1 FROM orders.orders WHERE held_until IS NOT NULL)"
-QUIET_SECONDS = 120
+QUIET_SECONDS = 300
 AT_ONCE = 500
 BODY = '{"items": [{"product": PRODUCT, "quantity": 1}]}'
 
