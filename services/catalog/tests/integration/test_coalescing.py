@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import insert, select, text
 
 from catalog.app import reservations
 from catalog.commands.reservations import Asked, Wish, release_reservation, reserve_stock
@@ -26,6 +26,7 @@ from catalog.models import Reservation, Stock
 from common.clock import utcnow
 from common.context import Trace
 from common.outbox import outbox_messages
+from common.testing.counting import counting
 
 WAITING = 32
 
@@ -45,58 +46,45 @@ def stock_of(database, product):
         return row.on_hand, row.reserved, row.version
 
 
-@pytest.fixture
-def cost(database):
-    """Counts statements and commits, by their first word."""
-    counted = Counter()
-
-    def count(_connection, _cursor, statement, *_):
-        counted[statement.split()[0]] += 1
-
-    def commit(_connection):
-        counted["COMMIT"] += 1
-
-    event.listen(database.engine, "before_cursor_execute", count)
-    event.listen(database.engine, "commit", commit)
-    yield counted
-    event.remove(database.engine, "before_cursor_execute", count)
-    event.remove(database.engine, "commit", commit)
-
-
 @pytest.mark.parametrize("orders", [1, WAITING])
-def test_many_orders_cost_as_many_statements_as_one(database, sell, cost, orders):
+def test_many_orders_cost_as_many_statements_as_one(database, sell, orders):
     lamps = [sell(f"Lamp {number}", quantity=100).id for number in range(4)]
     wanted = [asked({lamps[n % 4]: 1, lamps[(n + 1) % 4]: 2}) for n in range(orders)]
-    cost.clear()
 
-    answers = database.run(reserve_stock, wanted)
+    with counting(database) as cost:
+        answers = database.run(reserve_stock, wanted)
 
     assert words(answers) == ["held"] * orders
-    assert cost == {"SELECT": 3, "UPDATE": 1, "INSERT": 1, "COMMIT": 1}
+    assert Counter(one.split()[0] for one in cost.statements) == {
+        "SELECT": 3,
+        "UPDATE": 1,
+        "INSERT": 1,
+    }
+    assert cost.commits == 1
 
 
-def test_thirty_two_that_wait_cost_a_quarter_of_a_statement_each(database, sell, cost):
+def test_thirty_two_that_wait_cost_a_quarter_of_a_statement_each(database, sell):
     """What page 5 of the design grants; the control below shows what they would cost alone."""
     lamp = sell("Lamp", quantity=100).id
     batcher = reservations(database)
-    cost.clear()
 
-    answers = batcher.submit_all([asked({lamp: 1}) for _ in range(WAITING)])
+    with counting(database) as cost:
+        answers = batcher.submit_all([asked({lamp: 1}) for _ in range(WAITING)])
 
     assert words(answers) == ["held"] * WAITING
-    assert cost["COMMIT"] <= WAITING / 16
-    assert cost.total() - cost["COMMIT"] <= WAITING / 4
+    assert cost.commits <= WAITING / 16
+    assert len(cost.statements) <= WAITING / 4
 
 
-def test_one_by_one_they_cost_five_each(database, sell, cost):
+def test_one_by_one_they_cost_five_each(database, sell):
     lamp = sell("Lamp", quantity=100).id
-    cost.clear()
 
-    for _ in range(WAITING):
-        database.run(reserve_stock, [asked({lamp: 1})])
+    with counting(database) as cost:
+        for _ in range(WAITING):
+            database.run(reserve_stock, [asked({lamp: 1})])
 
-    assert cost["COMMIT"] == WAITING
-    assert cost.total() - cost["COMMIT"] == 5 * WAITING
+    assert cost.commits == WAITING
+    assert len(cost.statements) == 5 * WAITING
 
 
 def test_who_is_first_in_line_gets_the_last_units(database, sell):
