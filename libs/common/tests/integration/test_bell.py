@@ -140,6 +140,10 @@ def test_a_ring_that_nobody_hears_is_no_error(bell):
 def test_a_second_worker_on_the_port_hears_nothing_and_works(bell):
     second = Bell(*bell.socket.getsockname())
 
+    ring(*bell.socket.getsockname())
+
+    assert rings(bell)
+    assert not rings(second)
     second.hush()
     second.close()
 
