@@ -287,3 +287,27 @@ def test_many_at_once_with_one_new_token_all_pass_quickly(gateway, issuer):
         thread.join()
     assert len(seconds) == 16
     assert max(seconds) < 0.4  # nginx's own pause for those who wait for a cache is half a second
+
+
+def test_while_nobody_gives_verdicts_readers_are_strangers_and_others_hear_503(
+    start_gateway, own_services, issuer
+):
+    """As in the moment in which one nginx process is killed before the other."""
+    gateway = start_gateway()
+    token, socket = issuer.token(), gateway.directory / "run" / "inner.sock"
+    page = "/v1/products/7/stock"
+    away = socket.rename(socket.with_suffix(".away"))
+
+    refused = gateway.ask(PRIVATE, "POST", token=token, body=b"{}")
+    assert (refused.status, refused.json()["code"]) == (503, "unavailable")
+    assert refused.headers["Retry-After"] == "1"
+    assert own_services["orders"].received == []
+    assert gateway.ask(page, token=token).status == 200
+    assert own_services["catalog"].last().header("X-User-Id") is None
+    assert gateway.ask(PRIVATE).json()["code"] == "token_missing"
+    assert gateway.ask(PRIVATE, token="a.b").json()["code"] == "token_invalid"
+
+    away.rename(socket)
+    assert gateway.ask(PRIVATE, token=token).status == 200
+    assert gateway.ask(page, token=token).status == 200
+    assert own_services["catalog"].last().header("X-User-Id") == "7"
