@@ -61,7 +61,7 @@ class Person:
         while not self.done.wait(VIEW_PAUSE):
             product = self.chances.choice(self.products)
             tag = tags.get(product) if self.chances.random() < 0.5 else None
-            reply = self._look(product, {"If_None_Match": tag} if tag else {})
+            reply = self.look(product, {"If_None_Match": tag} if tag else {})
             if reply is not None and reply.etag:
                 tags[product] = reply.etag
 
@@ -90,7 +90,8 @@ class Person:
         reply, _ = self.browser.insist("PUT", f"/v1/cart/items/{product}", {"quantity": units})
         return reply is not None and reply.status == 200
 
-    def _look(self, product: int, headers: Mapping[str, str]) -> Reply | None:
+    def look(self, product: int, headers: Mapping[str, str]) -> Reply | None:
+        """Look at a product's page, once; every look is in the history, for it is a view."""
         began_at = time.time()
         reply = self.browser.ask("GET", f"/v1/products/{product}", **headers)
         wish = {"product": product}
