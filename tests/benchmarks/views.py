@@ -33,7 +33,7 @@ from common.testing import eventually
 from souk_local.servers import MariaDB, Schema
 
 OURS, PLAIN = Schema("views_ours", "views_ours"), Schema("views_plain", "views_plain")
-TOPOLOGY = Topology(service="analytics", events=(ProductViewed,))
+TOPOLOGY = Topology(service="analytics", events=(ProductViewed,), streams=(ProductViewed,))
 COLUMNS = "at, event_id, product_id, viewer_id, session, status"
 INSERT = f"INSERT INTO views ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s)"
 PRODUCTS, VIEWERS = 1000, 500

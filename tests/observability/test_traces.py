@@ -36,6 +36,25 @@ print(any(name.startswith("opentelemetry.") for name in sys.modules))
 """
 
 
+TOGETHER = """
+import sys
+from common import traces
+traces.let_in()
+from common.context import Trace, traced
+from common.contracts import OrderRejected
+from common.events import Envelope
+from common.traces.spans import Spans
+
+traces._spans = Spans("catalog", sys.argv[1], [])
+causes = [f"00-{number:032x}-{number:016x}-01" for number in (1, 2)]
+with traces.handling_together("OrderPlaced", causes) as spans:
+    for span in spans:
+        with traced(Trace(span=span)):
+            event = OrderRejected(order_id="1", reason="sold_out")
+            print(Envelope.seal(event, aggregate_version=1).traceparent)
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Span:
     service: str
@@ -238,6 +257,24 @@ def test_one_order_is_one_trace_and_no_clock_begins_one(shop, collector, token_f
     assert beginnings["publish ProductCreated"] == PRODUCER
     assert set(beginnings.values()) <= {SERVER, PRODUCER, CONSUMER}
     assert not [name for name in beginnings if "readyz" in name]
+
+
+def test_events_that_are_handled_together_have_a_span_each(collector):
+    ended = subprocess.run(
+        [sys.executable, "-c", TOGETHER, collector.url],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+    told = ended.stdout.split()
+    for number, traceparent in enumerate(told, start=1):
+        _, trace, span, _ = traceparent.split("-")
+        handled = collector.wait_for(trace, "catalog", "handle OrderPlaced", CONSUMER)
+        assert (trace, span) == (f"{number:032x}", handled.id)
+        assert handled.parent == f"{number:016x}"
+    assert len(told) == 2
 
 
 @pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:9"])

@@ -16,11 +16,13 @@ class Trace:
         correlation_id: The gateway's request id, or a new one for work that a clock started.
         causation_id: The event that is being handled, if any.
         actor: ``user/7``, ``guest``, or ``service/orders``.
+        span: The ``traceparent`` of where it came from, for work that has no span of its own.
     """
 
     correlation_id: str = field(default_factory=lambda: uuid4().hex)
     causation_id: str | None = None
     actor: str = "system"
+    span: str | None = None
 
 
 _trace: ContextVar[Trace | None] = ContextVar("trace", default=None)

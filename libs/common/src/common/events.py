@@ -10,7 +10,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.clock import rfc3339, utcnow
-from common.context import current_trace
+from common.context import Trace, current_trace
 from common.identifiers import uuid7
 from common.traces import PARENT, current_parent
 
@@ -81,8 +81,17 @@ class Envelope(BaseModel):
             correlationid=trace.correlation_id,
             causationid=trace.causation_id,
             actor=trace.actor,
-            traceparent=current_parent(),
+            traceparent=current_parent() or trace.span,
             data=event.model_dump(mode="json"),
+        )
+
+    def as_cause(self) -> Trace:
+        """In whose name to do what this event sets off."""
+        return Trace(
+            correlation_id=self.correlationid,
+            causation_id=str(self.id),
+            actor=self.actor,
+            span=self.traceparent,
         )
 
     @property

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from common import inbox, traces
 from common.amqp import BrokerUnavailable, Consumer, Delivery, Topology, TopologyConflict
 from common.clock import utcnow
-from common.context import Trace, traced
+from common.context import traced
 from common.contracts import EVENTS
 from common.db import Database
 from common.events import Envelope, Event
@@ -30,10 +30,11 @@ Handler = Callable[[Session, Any, Envelope], None]
 when it runs twice, and it must not mind news that are older than what it knows."""
 
 BatchHandler = Callable[[Session, Sequence[tuple[Any, Envelope]]], Collection[UUID]]
-"""What to do about many events of one kind at once, for kinds that come by the thousand, with a few
-statements for all of them. It knows each event again by the key of what it writes, and returns the
-ids of those that it knew: the inbox would write each of them a second time, and is not asked. No
-trace is set: they have many."""
+"""What to do about many events of one kind at once, with a few statements for all of them; returns
+the ids of those that it knew. What it does in one event's name goes in ``traced(...as_cause())``.
+
+Of a stream it must know each event again by the key of what it writes: the inbox would write each
+a second time, and is not asked."""
 
 MOST_ATTEMPTS = 6
 RECEIVE_SECONDS = 1.0
@@ -95,6 +96,7 @@ class Subscriber:
         self._topology = topology
         self._handlers = handlers
         self._batch_handlers = batch_handlers
+        self._streamed = set(topology.streams) & batch_handlers.keys()
         self._most = most
         self._measured_at = float("-inf")
 
@@ -184,37 +186,58 @@ class Subscriber:
 
     def _handle(self, session: Session, items: Sequence[_Item]) -> set[UUID]:
         """Handle each event that is new; returns the ids of the others."""
-        alone: dict[UUID, _Item] = {}
-        batches: defaultdict[type[Event], dict[UUID, tuple[Any, Envelope]]] = defaultdict(dict)
+        once: dict[UUID, _Item] = {}
+        streamed: defaultdict[type[Event], dict[UUID, _Item]] = defaultdict(dict)
         for item in items:
-            event_class, envelope = type(item.event), item.envelope
-            if event_class in self._batch_handlers:
-                batches[event_class][envelope.id] = item.event, envelope
-            else:
-                alone[envelope.id] = item
-        known = self._handle_alone(session, alone) if alone else set()
-        for event_class, received in batches.items():
-            known.update(self._batch_handlers[event_class](session, list(received.values())))
+            event_class = type(item.event)
+            received = streamed[event_class] if event_class in self._streamed else once
+            received[item.envelope.id] = item
+        known = self._handle_once(session, once) if once else set()
+        for event_class, stream in streamed.items():
+            handler = self._batch_handlers[event_class]
+            known.update(handler(session, [(one.event, one.envelope) for one in stream.values()]))
         return known
 
-    def _handle_alone(self, session: Session, items: Mapping[UUID, _Item]) -> set[UUID]:
+    def _handle_once(self, session: Session, items: Mapping[UUID, _Item]) -> set[UUID]:
         consumer = self._topology.service
         known = inbox.already_handled(session, consumer, items.keys())
         # The inbox comes first: a second worker with the same event fails here, before any effect.
         inbox.remember(session, consumer, items.keys() - known)
-        for event_id, item in items.items():
-            if event_id not in known:
-                with traced(_trace_of(item.envelope)), _span_of(item):
-                    self._handlers[type(item.event)](session, item.event, item.envelope)
+        together: defaultdict[type[Event], list[_Item]] = defaultdict(list)
+        for item in (item for event_id, item in items.items() if event_id not in known):
+            event_class = type(item.event)
+            if event_class in self._batch_handlers:
+                together[event_class].append(item)
+                continue
+            with traced(item.envelope.as_cause()), _span_of(item):
+                self._handlers[event_class](session, item.event, item.envelope)
+        for event_class, batch in together.items():
+            known.update(self._handle_together(session, event_class, batch))
         return known
+
+    def _handle_together(
+        self, session: Session, event_class: type[Event], items: Sequence[_Item]
+    ) -> Collection[UUID]:
+        handler = self._batch_handlers[event_class]
+        if len(items) == 1:
+            [item] = items
+            with traced(item.envelope.as_cause()), _span_of(item):
+                return handler(session, [(item.event, item.envelope)])
+        with traces.handling_together(event_class.type(), [_told_by(i) for i in items]) as spans:
+            received = [
+                (item.event, item.envelope.model_copy(update={"traceparent": span}))
+                for item, span in zip(items, spans, strict=True)
+            ]
+            return handler(session, received)
 
     def _tell(self, item: _Item, *, is_duplicate: bool) -> None:
         envelope, outcome = item.envelope, "duplicate" if is_duplicate else "done"
         HANDLED.labels(envelope.type, outcome).inc()
         if not is_duplicate:
             LAG.labels(envelope.type).observe((utcnow() - envelope.time).total_seconds())
-        if type(item.event) not in self._batch_handlers:
-            with traced(_trace_of(envelope)):
+        # Of a stream each event is counted, and none told of.
+        if type(item.event) not in self._streamed:
+            with traced(envelope.as_cause()):
                 log.info(
                     "event_handled",
                     event_type=envelope.type,
@@ -240,13 +263,10 @@ class Subscriber:
 
 
 def _span_of(item: _Item) -> AbstractContextManager[None]:
-    envelope, headers = item.envelope, item.delivery.properties.headers
-    return traces.handling(envelope.type, envelope.traceparent, headers or {})
+    return traces.handling(item.envelope.type, _told_by(item))
 
 
-def _trace_of(envelope: Envelope) -> Trace:
-    return Trace(
-        correlation_id=envelope.correlationid,
-        causation_id=str(envelope.id),
-        actor=envelope.actor,
-    )
+def _told_by(item: _Item) -> str | None:
+    """The span that it came from: the message's was later than the envelope's, and counts."""
+    headers = item.delivery.properties.headers or {}
+    return headers.get(traces.PARENT, item.envelope.traceparent)

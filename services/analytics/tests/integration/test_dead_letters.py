@@ -26,7 +26,7 @@ from common.tokens import ServiceTokens
 
 LAMP = 42
 EVENTS = (ProductViewed, OrderPlaced, OrderCancelled)
-SMALL = Topology(service="analytics", events=EVENTS)
+SMALL = Topology(service="analytics", events=EVENTS, streams=(ProductViewed,))
 LIST, REQUEUE = "/v1/dead-letters", "/v1/dead-letters/requeue"
 
 

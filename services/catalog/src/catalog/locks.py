@@ -2,6 +2,7 @@
 """The one place that locks stock: ascending, once per transaction (docs/locking.md)."""
 
 from collections.abc import Collection
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -43,12 +44,18 @@ def lock_product(session: Session, product_id: int) -> Product:
     return product
 
 
-def lock_reservation(session: Session, order_id: object) -> Reservation | None:
-    """Lock one order's reservation. Taken before its stock."""
+def lock_reservations(session: Session, order_ids: Collection[UUID]) -> dict[UUID, Reservation]:
+    """Lock these orders' reservations in ascending order. Taken before their stock."""
     query = (
         select(Reservation)
-        .where(Reservation.order_id == order_id)
+        .where(Reservation.order_id.in_(order_ids))
+        .order_by(Reservation.order_id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
-    return session.scalar(query)
+    return {reservation.order_id: reservation for reservation in session.scalars(query)}
+
+
+def lock_reservation(session: Session, order_id: UUID) -> Reservation | None:
+    """Lock one order's reservation. Taken before its stock."""
+    return lock_reservations(session, [order_id]).get(order_id)

@@ -5,7 +5,7 @@ from functools import partial
 
 from catalog.commands.overdue import ask_about_overdue
 from catalog.config import Config
-from catalog.handlers import HANDLERS
+from catalog.handlers import BATCH_HANDLERS, HANDLERS
 from catalog.measures import measure
 from common.amqp import Topology
 from common.contracts import SUBSCRIPTIONS
@@ -17,7 +17,7 @@ from common.subscriber import Subscriber
 from common.traces import start_traces
 from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 
-MOST_AT_ONCE = 4
+MOST_AT_ONCE = 32
 """A batch holds the stock of what it sells until its commit, and reservations wait for that."""
 
 
@@ -36,12 +36,13 @@ def main() -> None:
             repeat_seconds=config.overdue_repeat_seconds,
         )
 
+    subscriber = Subscriber(database, broker, topology, HANDLERS, BATCH_HANDLERS, most=MOST_AT_ONCE)
     look = partial(measure, database, overdue_seconds=config.reservation_overdue_seconds)
     run_worker(
         config,
         {
             "relay": Relay.connect("catalog", config, database).run,
-            "subscriber": Subscriber(database, broker, topology, HANDLERS, most=MOST_AT_ONCE).run,
+            "subscriber": subscriber.run,
             "overdue": Periodic(name="overdue", seconds=config.overdue_sweep_seconds, work=ask),
             "measure": Periodic(name="measure", seconds=MEASURE_SECONDS, work=look),
             "inbox": Periodic(name="inbox", seconds=3600, work=lambda: forget_handled(database)),

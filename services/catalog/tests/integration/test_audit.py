@@ -11,10 +11,9 @@ from catalog.commands.reservations import (
     Wish,
     cancel_reservation,
     release_reservation,
-    sell_reservation,
 )
 from common.audit import examine
-from support.reserving import reserve_one
+from support.reserving import reserve_one, sell_one
 
 
 @pytest.fixture
@@ -37,10 +36,10 @@ def orders(database, sell, lamp):
         name: reserve()
         for name in ("reserved", "sold", "released", "cancelled", "sold then cancelled")
     }
-    database.run(sell_reservation, order_id=made["sold"])
+    sell_one(database, made["sold"])
     database.run(release_reservation, order_id=made["released"])
     database.run(cancel_reservation, order_id=made["cancelled"])
-    database.run(sell_reservation, order_id=made["sold then cancelled"])
+    sell_one(database, made["sold then cancelled"])
     database.run(cancel_reservation, order_id=made["sold then cancelled"])
     made["refused"] = reserve(units=99)
     made["cancelled first"] = uuid4()

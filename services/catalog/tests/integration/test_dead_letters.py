@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from catalog.commands.reservations import Wish
-from catalog.handlers import HANDLERS
+from catalog.handlers import BATCH_HANDLERS, HANDLERS
 from catalog.models import LedgerEntry, Reservation, Stock
 from common.amqp import Topology
 from common.contracts import SUBSCRIPTIONS, OrderCancelled, OrderLine, OrderPlaced, OrderRejected
@@ -20,7 +20,7 @@ TOPOLOGY = Topology(service="catalog", events=SUBSCRIPTIONS["catalog"])
 @pytest.fixture
 def consumer(database, amqp_url, fresh_queues):
     fresh_queues(TOPOLOGY)
-    with afterlife(database, amqp_url, TOPOLOGY, HANDLERS) as running:
+    with afterlife(database, amqp_url, TOPOLOGY, HANDLERS, BATCH_HANDLERS) as running:
         yield running
 
 

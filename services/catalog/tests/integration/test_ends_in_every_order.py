@@ -11,7 +11,6 @@ from catalog.commands.reservations import (
     Wish,
     cancel_reservation,
     release_reservation,
-    sell_reservation,
 )
 from catalog.commands.stock import change_stock
 from catalog.errors import ReservationReleased
@@ -19,7 +18,7 @@ from catalog.models import LedgerEntry, Reservation, Stock
 from common.problems import Problem
 from common.testing.interleavings import Interleavings
 from common.tokens import Identity
-from support.reserving import reserve_one
+from support.reserving import reserve_one, sell_one
 
 ADMIN = Identity(user_id=1, username="root", role="admin", epoch=0, expires_at=0)
 
@@ -44,7 +43,7 @@ def cancel(database, order_id, product_id):
 
 
 def sell_it(database, order_id, product_id):
-    database.run(sell_reservation, order_id=order_id)
+    sell_one(database, order_id)
     return "sold"
 
 
@@ -116,11 +115,15 @@ def test_an_order_that_is_sold_twice_at_once_leaves_the_shelf_once(shelf):
 @pytest.fixture
 def without_locks(monkeypatch):
     """Catalog as it would be if it only looked at an order's reservation."""
-    monkeypatch.setattr(
-        reservations,
-        "lock_reservation",
-        lambda session, order_id: session.get(Reservation, order_id),
-    )
+
+    def look(session, order_id):
+        return session.get(Reservation, order_id)
+
+    def look_at_all(session, order_ids):
+        return {order_id: look(session, order_id) for order_id in order_ids}
+
+    monkeypatch.setattr(reservations, "lock_reservation", look)
+    monkeypatch.setattr(reservations, "lock_reservations", look_at_all)
 
 
 @pytest.mark.parametrize("other", [sell_it, cancel])

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from catalog.commands.reservations import Wish
-from catalog.handlers import HANDLERS
+from catalog.handlers import BATCH_HANDLERS, HANDLERS
 from catalog.models import Reservation, Stock
 from common.amqp import Publisher, Topology
 from common.amqp.publisher import Outgoing
@@ -65,7 +65,7 @@ def publish(amqp_url, fresh_queues):
 @pytest.fixture
 def consuming(database, amqp_url, publish):
     stop = threading.Event()
-    subscriber = Subscriber(database, amqp_url, TOPOLOGY, HANDLERS)
+    subscriber = Subscriber(database, amqp_url, TOPOLOGY, HANDLERS, BATCH_HANDLERS)
     thread = threading.Thread(target=subscriber.run, args=(stop,))
     thread.start()
     yield

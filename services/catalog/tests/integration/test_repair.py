@@ -15,13 +15,12 @@ from catalog.audit import INVARIANTS
 from catalog.commands.reservations import (
     Wish,
     cancel_reservation,
-    sell_reservation,
 )
 from catalog.models import Stock
 from catalog.repair import RULES, count_promised
 from common.audit import examine
 from common.testing.interleavings import Interleavings
-from support.reserving import reserve_one
+from support.reserving import reserve_one, sell_one
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def orders(database, lamp):
     made = {"held": reserve(database, lamp, 2), "sold": reserve(database, lamp)}
     made["cancelled"] = reserve(database, lamp)
     for name in ("sold", "cancelled"):
-        database.run(sell_reservation, order_id=made[name])
+        sell_one(database, made[name])
     database.run(cancel_reservation, order_id=made["cancelled"])
     return made
 
@@ -171,7 +170,7 @@ def buy(database, order_id, product):
 
 
 def sell_bought(database, order_id, product):
-    database.run(sell_reservation, order_id=order_id)
+    sell_one(database, order_id)
     return "sold"
 
 

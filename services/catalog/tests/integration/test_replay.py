@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from catalog.commands.reservations import Wish
-from catalog.handlers import HANDLERS
+from catalog.handlers import BATCH_HANDLERS, HANDLERS
 from common import subscriber
 from common.amqp import Topology
 from common.contracts import SUBSCRIPTIONS, OrderCancelled, OrderLine, OrderPlaced, OrderRejected
@@ -33,7 +33,7 @@ def consuming(database, amqp_url, fresh_queues, monkeypatch):
     monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
     fresh_queues(TOPOLOGY)
     stop = threading.Event()
-    run = Subscriber(database, amqp_url, TOPOLOGY, HANDLERS).run
+    run = Subscriber(database, amqp_url, TOPOLOGY, HANDLERS, BATCH_HANDLERS).run
     thread = threading.Thread(target=run, args=(stop,))
     thread.start()
     yield

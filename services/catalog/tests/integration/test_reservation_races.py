@@ -14,12 +14,11 @@ from catalog.commands.reservations import (
     Wish,
     cancel_reservation,
     release_reservation,
-    sell_reservation,
 )
 from catalog.errors import InsufficientStock, ReservationReleased
 from catalog.models import Stock
 from common.problems import Problem
-from support.reserving import reserve_one
+from support.reserving import reserve_one, sell_one
 
 BUYERS = 12
 
@@ -171,9 +170,9 @@ def test_sale_and_cancellation_at_once_end_in_full_stock(database, sell):
         reserve_one(database, order_id=order, wish=wish({lamp.id: 2}))
         together(
             [
-                lambda order=order: database.run(sell_reservation, order_id=order),
+                lambda order=order: sell_one(database, order),
                 lambda order=order: database.run(cancel_reservation, order_id=order),
-                lambda order=order: database.run(sell_reservation, order_id=order),
+                lambda order=order: sell_one(database, order),
             ]
         )
 

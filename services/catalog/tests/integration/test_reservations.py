@@ -11,7 +11,6 @@ from catalog.commands.reservations import (
     Wish,
     cancel_reservation,
     release_reservation,
-    sell_reservation,
 )
 from catalog.errors import (
     InsufficientStock,
@@ -25,7 +24,7 @@ from catalog.errors import (
 from catalog.models import LedgerEntry, Reservation, Stock
 from common.outbox import outbox_messages
 from common.tokens import Identity
-from support.reserving import reserve_one
+from support.reserving import reserve_one, sell_one
 
 ADMIN = Identity(user_id=1, username="root", role="admin", epoch=0, expires_at=0)
 
@@ -181,7 +180,7 @@ def test_selling_takes_the_units_off_the_shelf_once(database, sell):
     reserve_one(database, order_id=order, wish=wish({lamp.id: 2}))
 
     for _ in range(2):
-        database.run(sell_reservation, order_id=order)
+        sell_one(database, order)
 
     assert stock_of(database, lamp) == (1, 0)
     assert ledger_sum(database, lamp) == 1
@@ -190,7 +189,7 @@ def test_selling_takes_the_units_off_the_shelf_once(database, sell):
 
 def test_selling_what_was_never_reserved_is_a_broken_promise(database, sell):
     with pytest.raises(ReservationMissing):
-        database.run(sell_reservation, order_id=uuid4())
+        sell_one(database, uuid4())
 
 
 def test_a_rejected_order_frees_its_units_once(database, sell):
@@ -222,7 +221,7 @@ def test_a_sold_order_can_not_be_released(database, sell):
     lamp = sell("Lamp", quantity=3)
     order = uuid4()
     reserve_one(database, order_id=order, wish=wish({lamp.id: 1}))
-    database.run(sell_reservation, order_id=order)
+    sell_one(database, order)
 
     with pytest.raises(ReservationMissing):
         database.run(release_reservation, order_id=order)
@@ -234,7 +233,7 @@ def test_a_cancelled_order_puts_its_units_back_exactly_once(database, sell):
     lamp = sell("Lamp", quantity=3)
     order = uuid4()
     reserve_one(database, order_id=order, wish=wish({lamp.id: 2}))
-    database.run(sell_reservation, order_id=order)
+    sell_one(database, order)
 
     for _ in range(2):
         database.run(cancel_reservation, order_id=order)
@@ -249,7 +248,7 @@ def test_a_cancellation_that_overtakes_the_sale_ends_in_the_same_stock(database,
     reserve_one(database, order_id=order, wish=wish({lamp.id: 2}))
 
     database.run(cancel_reservation, order_id=order)
-    database.run(sell_reservation, order_id=order)
+    sell_one(database, order)
 
     assert stock_of(database, lamp) == (3, 0)
     assert ledger_sum(database, lamp) == 3

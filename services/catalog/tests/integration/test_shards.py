@@ -11,11 +11,10 @@ from catalog.commands.reservations import (
     Wish,
     cancel_reservation,
     release_reservation,
-    sell_reservation,
 )
 from catalog.picture_queries import numbered_page
 from common.audit import examine
-from support.reserving import reserve_one
+from support.reserving import reserve_one, sell_one
 
 EXPECTED = {
     "catalog.commands.reservations._known",
@@ -44,7 +43,7 @@ def test_what_customers_sellers_and_orders_do_knows_its_shard(
     first, second, third = uuid4(), uuid4(), uuid4()
     for order_id, units in ((first, 1), (second, 1), (third, 9)):
         reserve_one(database, order_id=order_id, wish=wish(lamp, chair, units=units))
-    database.run(sell_reservation, order_id=first)
+    sell_one(database, first)
     database.run(cancel_reservation, order_id=first)
     database.run(release_reservation, order_id=second)
     body = {"data": base64.b64encode(images.png()).decode(), "product": lamp}

@@ -14,7 +14,7 @@ from common.amqp.topology import DEAD_EXCHANGE, EVENTS_EXCHANGE
 from common.db import Database
 from common.dead_letters import DeadLetters
 from common.events import Envelope, Event
-from common.subscriber import Handler, Subscriber
+from common.subscriber import BatchHandler, Handler, Subscriber
 from common.testing import eventually
 
 
@@ -29,9 +29,13 @@ class Afterlife:
 
     def tell(self, *envelopes: Envelope) -> None:
         """Publish events, each twice, and wait until they are handled."""
-        for envelope in (*envelopes, *envelopes):
-            self._send(EVENTS_EXCHANGE, envelope.routing_key, envelope)
+        self.publish(*envelopes, *envelopes)
         self._wait_for(envelopes)
+
+    def publish(self, *envelopes: Envelope) -> None:
+        """Publish events, each once, and wait for nothing."""
+        for envelope in envelopes:
+            self._send(EVENTS_EXCHANGE, envelope.routing_key, envelope)
 
     def forget(self) -> None:
         """Let the inbox forget all that was handled."""
@@ -75,11 +79,15 @@ class Afterlife:
 
 @contextmanager
 def afterlife(
-    database: Database, url: str, topology: Topology, handlers: Mapping[type[Event], Handler]
+    database: Database,
+    url: str,
+    topology: Topology,
+    handlers: Mapping[type[Event], Handler],
+    batch_handlers: Mapping[type[Event], BatchHandler] | None = None,
 ) -> Iterator[Afterlife]:
     """Run a consumer for as long as the block lasts."""
     stop = threading.Event()
-    subscriber = Subscriber(database, url, topology, handlers)
+    subscriber = Subscriber(database, url, topology, handlers, batch_handlers)
     thread = threading.Thread(target=subscriber.run, args=(stop,))
     thread.start()
     made = Afterlife(database, url, topology)

@@ -6,9 +6,9 @@ event causes later belongs to the same trace: its envelope says which span it ca
 """
 
 import sys
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from common.settings import ServiceSettings
 
@@ -65,13 +65,16 @@ def publishing(messages: Sequence["Outgoing"]) -> AbstractContextManager[None]:
     return _spans.publishing(messages) if _spans else nullcontext()
 
 
-def handling(
-    event_type: str, told: str | None, headers: Mapping[str, Any]
-) -> AbstractContextManager[None]:
-    """A span for the handling of an event in the block.
+def handling(event_type: str, told: str | None) -> AbstractContextManager[None]:
+    """A span for the handling of an event in the block, which *told* has caused."""
+    return _spans.handling(event_type, told) if _spans else nullcontext()
 
-    Args:
-        told: The span that the envelope names.
-        headers: Of the message; the span that they name was later, and counts.
+
+def handling_together(
+    event_type: str, told: Sequence[str | None]
+) -> AbstractContextManager[Sequence[str | None]]:
+    """A span for each of many events that the block handles as one; gives what to call each.
+
+    None of them is the one that works now: what the block does for all belongs to no trace.
     """
-    return _spans.handling(event_type, headers.get(PARENT, told)) if _spans else nullcontext()
+    return _spans.handling_together(event_type, told) if _spans else nullcontext(told)

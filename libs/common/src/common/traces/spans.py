@@ -3,7 +3,7 @@
 
 import re
 from collections.abc import Iterator, MutableMapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import orjson
@@ -96,9 +96,7 @@ class Spans:
         )
 
     def current_parent(self) -> str | None:
-        carrier: dict[str, str] = {}
-        _wire.inject(carrier)
-        return carrier.get(PARENT)
+        return _name_of(trace.get_current_span())
 
     @contextmanager
     def publishing(self, messages: Sequence[Outgoing]) -> Iterator[None]:
@@ -129,6 +127,21 @@ class Spans:
         return self._working(f"handle {event_type}", _context_of(parent), SpanKind.CONSUMER)
 
     @contextmanager
+    def handling_together(
+        self, event_type: str, parents: Sequence[str | None]
+    ) -> Iterator[list[str | None]]:
+        with ExitStack() as ends:
+            spans = [
+                self._tracer.start_span(
+                    f"handle {event_type}", _context_of(parent), kind=SpanKind.CONSUMER
+                )
+                for parent in parents
+            ]
+            for span in spans:
+                ends.callback(span.end)
+            yield [_name_of(span) for span in spans]
+
+    @contextmanager
     def _working(self, name: str, parent: Context | None, kind: SpanKind) -> Iterator[None]:
         with self._tracer.start_as_current_span(
             name, parent, kind=kind, record_exception=False, set_status_on_exception=False
@@ -139,6 +152,12 @@ class Spans:
                 # Only its kind: its text may hold what the event or the answer holds.
                 span.set_status(StatusCode.ERROR, type(error).__name__)
                 raise
+
+
+def _name_of(span: trace.Span) -> str | None:
+    carrier: dict[str, str] = {}
+    _wire.inject(carrier, trace.set_span_in_context(span, Context()))
+    return carrier.get(PARENT)
 
 
 def _context_of(parent: object) -> Context:

@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import case, insert, select, update
 from sqlalchemy.orm import Session
 
-from catalog.commands.stock import products_by_id, put_on_shelf, warn_if_low
+from catalog.commands.stock import products_by_id, put_on_shelf, shelved, warn_if_low
 from catalog.errors import (
     InsufficientStock,
     OrderTooLarge,
@@ -26,8 +26,9 @@ from catalog.errors import (
     ReservationReleased,
     refusal_from,
 )
-from catalog.locks import lock_reservation, lock_stock
-from catalog.models import Product, Reservation, Stock
+from catalog.locks import lock_reservation, lock_reservations, lock_stock
+from catalog.models import LedgerEntry, Product, Reservation, Stock
+from common import outbox
 from common.clock import utcnow
 from common.context import Trace, traced
 from common.db import database_clock
@@ -38,6 +39,9 @@ from common.problems import Problem
 log = get_logger(__name__)
 
 LARGEST_TOTAL = 2**63 - 1
+
+STAND = {"reserved", "sold", "cancelled"}
+"""Of an order that was placed, a reservation is one of these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,26 +108,49 @@ def reserve_stock(session: Session, asked: Sequence[Asked]) -> list[Reserved]:
     ]
 
 
-def sell_reservation(session: Session, *, order_id: UUID) -> None:
-    """The order stands: its units leave the shelf. Again, or after its cancellation: nothing.
+def sell_reservations(session: Session, orders: Mapping[UUID, Trace]) -> set[UUID]:
+    """These orders stand: their units leave the shelf. Again, or after a cancellation: nothing.
+
+    Many orders of one product cost as many statements as one.
+
+    Args:
+        orders: In whose name each is sold, first come first.
+
+    Returns:
+        Those that were not sold before.
 
     Raises:
-        ReservationMissing: Nothing was ever reserved for it, or it was given back.
+        ReservationMissing: For one of them nothing was ever reserved, or it was given back.
 
     Effects:
-        Locks the reservation, then its stock. Appends ``StockChanged`` for each product.
+        Locks the reservations, then all their stock. Appends ``StockChanged`` for each line.
     """
-    reservation = lock_reservation(session, order_id)
-    match reservation:
-        case Reservation(status="reserved"):
-            for stock, units in _lines(session, reservation):
-                stock.reserved -= units
-                put_on_shelf(session, stock, delta=-units, reason="sold", order_id=order_id)
-            _settle(reservation, "sold")
-        case Reservation(status="sold" | "cancelled"):
-            return
-        case _:
+    reservations = lock_reservations(session, orders)
+    for order_id in orders:
+        if order_id not in reservations or reservations[order_id].status not in STAND:
             raise ReservationMissing(str(order_id))
+    new = {o: trace for o, trace in orders.items() if reservations[o].status == "reserved"}
+    if new:
+        _sell(session, {order_id: _lines(reservations[order_id]) for order_id in new}, new)
+        _settle_all(session, new, "sold")
+    return set(new)
+
+
+def _sell(
+    session: Session, lines: Mapping[UUID, Mapping[int, int]], traces: Mapping[UUID, Trace]
+) -> None:
+    stock = lock_stock(session, {product_id for wanted in lines.values() for product_id in wanted})
+    told, rows = [], []
+    for order_id, wanted in lines.items():
+        for product_id, units in sorted(wanted.items()):
+            row = stock[product_id]
+            row.reserved -= units
+            with traced(traces[order_id]):
+                event, entry = shelved(row, delta=-units, reason="sold", order_id=order_id)
+            told.append(event)
+            rows.append(entry)
+    outbox.append_all(session, told)
+    session.execute(insert(LedgerEntry), rows)
 
 
 def release_reservation(session: Session, *, order_id: UUID) -> None:
@@ -137,7 +164,7 @@ def release_reservation(session: Session, *, order_id: UUID) -> None:
         case None:
             session.add(_tombstone(order_id, "released"))
         case Reservation(status="reserved"):
-            for stock, units in _lines(session, reservation):
+            for stock, units in _held(session, reservation):
                 stock.reserved -= units
                 stock.version += 1
             _settle(reservation, "released")
@@ -158,12 +185,12 @@ def cancel_reservation(session: Session, *, order_id: UUID) -> None:
         case None:
             session.add(_tombstone(order_id, "cancelled"))
         case Reservation(status="reserved"):
-            for stock, units in _lines(session, reservation):
+            for stock, units in _held(session, reservation):
                 stock.reserved -= units
                 stock.version += 1
             _settle(reservation, "cancelled")
         case Reservation(status="sold"):
-            for stock, units in _lines(session, reservation):
+            for stock, units in _held(session, reservation):
                 put_on_shelf(session, stock, delta=units, reason="cancelled", order_id=order_id)
             _settle(reservation, "cancelled")
 
@@ -344,11 +371,24 @@ def _tombstone(order_id: UUID, status: str) -> Reservation:
     return Reservation(order_id=order_id, status=status, reserved_at=clock, settled_at=clock)
 
 
-def _lines(session: Session, reservation: Reservation) -> list[tuple[Stock, int]]:
+def _lines(reservation: Reservation) -> dict[int, int]:
+    return dict(orjson.loads(reservation.wish or "{}")["lines"])
+
+
+def _held(session: Session, reservation: Reservation) -> list[tuple[Stock, int]]:
     """The stock that a reservation holds, locked, with the units of each."""
-    lines = dict(orjson.loads(reservation.wish or "{}")["lines"])
+    lines = _lines(reservation)
     stock = lock_stock(session, lines)
     return [(stock[product_id], lines[product_id]) for product_id in sorted(lines)]
+
+
+def _settle_all(session: Session, order_ids: Collection[UUID], status: str) -> None:
+    which = update(Reservation).where(Reservation.order_id.in_(order_ids))
+    session.execute(
+        which.values(status=status, settled_at=utcnow()).execution_options(
+            synchronize_session=False
+        )
+    )
 
 
 def _settle(reservation: Reservation, status: str) -> None:
