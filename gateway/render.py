@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fills in the gateway's nginx template. Needs only Python, so that any deployment can use it.
 
-As a program it reads the settings from the environment and prints the configuration, which holds
-VIEW_LOG_KEY: whoever writes it to a file keeps that file to itself.
+As a program it reads the settings from the environment and prints the configuration.
 """
 
 import os

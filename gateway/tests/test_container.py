@@ -79,5 +79,9 @@ def test_a_name_that_leads_elsewhere_is_followed_and_a_lost_one_keeps_its_addres
     assert status(contained, "/v1/products") == 200
 
 
-def test_nobody_else_reads_the_configuration(contained):
-    assert (contained.directory / "run" / "nginx.conf").stat().st_mode & 0o777 == 0o600
+def test_nobody_else_reads_who_looked_at_what(contained, own_services, reply):
+    own_services["catalog"].replies["/v1/products/7"] = reply(headers={"X-Product-Id": "7"})
+    know(contained, "catalog-web", "127.0.0.1")
+    eventually(lambda: status(contained, "/v1/products/7") == 200, what="that catalog is found")
+    eventually(contained.view_log.exists, what="a view")
+    assert contained.view_log.stat().st_mode & 0o777 == 0o600

@@ -2,15 +2,20 @@
 
 """Product pages: kept for a moment, and every view of one is written down."""
 
+import hashlib
+import hmac
 import itertools
 import time
 
 import pytest
 
 from common.testing import eventually
+from shipper.tail import Position, next_batch
+from shipper.views import view_of
 
 SURFACES = ["/v1/products", "/product", "/api/products"]
 NUMBERS = itertools.count(1)
+KEY = b"a-key-that-only-this-test-knows"
 
 
 @pytest.fixture
@@ -200,18 +205,49 @@ def test_line_of_the_view_log(gateway, catalog, views, issuer, page):
     before = time.time()
     gateway.ask(f"{page}?secret=x", token=issuer.token(sub="12"))
     (view,) = views(1)
-    assert set(view) == {"id", "time", "product_id", "user", "session", "status", "path"}
+    viewer = {"user", "address", "agent"}
+    assert set(view) == {"id", "time", "product_id", "status", "path"} | viewer
     assert (view["user"], view["status"], view["path"]) == ("12", 200, page)
     assert before - 0.01 <= view["time"] <= time.time()
-    assert len(view["session"]) == 32
-    assert "127.0.0.1" not in gateway.view_log.read_text()
+    assert (view["address"], view["agent"]) == ("127.0.0.1", "")
+    assert "secret" not in gateway.view_log.read_text()
 
 
-def test_session_tells_viewers_apart_and_names_nobody(gateway, catalog, views, page):
-    for agent in ("a", "b", "a"):
-        gateway.ask(page, headers={"User-Agent": agent})
-    one, other, again = [view["session"] for view in views(3)]
-    assert one == again != other
+LONGEST_AGENT = 8 * 1024 - len("User-Agent: \r\n")
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        None,
+        b"",
+        b"-",
+        b"Mozilla/5.0 (X11; Linux x86_64)",
+        b'","session":"' + b"ab" * 16 + b'","x":"',
+        b'"}\\"}\\u0041{"id":"' + b"0" * 32 + b'"',
+        bytes(range(1, 32)).replace(b"\n", b"").replace(b"\r", b"") + b"\x7f",
+        "Ж \u0085\u2028\ud83d".encode(errors="surrogatepass"),
+        b"\xff\xc3(\xed\xa0\x80",
+        b"a" * LONGEST_AGENT,
+        b"\x01" * LONGEST_AGENT,
+        b"\xff" * LONGEST_AGENT,
+    ],
+    ids=lambda agent: repr(agent and agent[:20]),
+)
+def test_whatever_an_agent_is_its_view_is_shipped(gateway, catalog, views, agent, number, page):
+    sent = b"" if agent is None else b"User-Agent: " + agent + b"\r\n"
+    head = b"GET %s HTTP/1.1\r\nHost: souk\r\nConnection: close\r\n" % page.encode()
+    for _ in range(2):
+        assert gateway.say(head + sent + b"\r\n").startswith(b"HTTP/1.1 200 ")
+    assert len(views(2)) == 2
+
+    shipped, position = [], Position()
+    while (batch := next_batch(gateway.view_log, position, now=time.time())).lines:
+        shipped += [view_of(line, KEY) for line in batch.lines]
+        position = batch.position
+    viewer = f"127.0.0.1\n{(agent or b'').decode(errors='replace')}".encode()
+    sessions = [view.session for view in shipped if view.product_id == number]
+    assert sessions == [hmac.new(KEY, viewer, hashlib.sha256).hexdigest()[:32]] * 2
 
 
 def test_forged_or_expired_token_views_as_nobody(

@@ -38,7 +38,9 @@ def test_no_view_is_lost_while_the_log_is_renamed(gateway, services, reply):
     while (batch := next_batch(gateway.view_log, position, now=later)).lines:
         read, position = [*read, *batch.lines], batch.position
     assert len(generations(gateway.view_log)) == 5
-    views = [view_of(line) for line in read]
+    modes = {file.stat().st_mode & 0o777 for file in generations(gateway.view_log)}
+    assert modes == {0o600}, "somebody else may read who looked at what"
+    views = [view_of(line, b"a key") for line in read]
     assert sorted(view.id for view in views if view.product_id == 77) == sorted(asked)
 
 

@@ -60,14 +60,16 @@ def test_a_service_is_told_the_same_in_each_role(service):
 
 @every_process
 def test_no_process_sees_the_secret_of_another(name):
-    own = {
-        "gateway": {"VIEW_LOG_KEY"},
-        "shipper": {"GATEWAY_BROKER_PASSWORD"},
-    }.get(owner(name)) or SHARED_SECRETS | {
+    of_a_service = SHARED_SECRETS | {
         f"{owner(name).upper()}_{kind}"
         for kind in ("DATABASE_PASSWORD", "BROKER_PASSWORD", "SECRET_KEY")
-    } | ({"JWT_PRIVATE_KEY"} if owner(name) == "auth" else set())
-    assert secrets_of(CONTAINERS[name]) == own
+    }
+    own = {
+        "auth": of_a_service | {"JWT_PRIVATE_KEY"},
+        "gateway": set(),
+        "shipper": {"GATEWAY_BROKER_PASSWORD", "VIEW_LOG_KEY"},
+    }
+    assert secrets_of(CONTAINERS[name]) == own.get(owner(name), of_a_service)
 
 
 @every_container
@@ -89,6 +91,10 @@ def test_only_the_gateway_is_reached_from_outside_and_only_from_here_unless_told
     inner = {name for name, network in COMPOSE["networks"].items() if network.get("internal")}
     reaching_out = {name for name, one in CONTAINERS.items() if set(one["networks"]) - inner}
     assert reaching_out == {GATEWAY, "notifier-worker", "prometheus", "grafana"}
+
+
+def test_the_shipper_is_renewed_before_the_gateway_whose_lines_it_reads():
+    assert "shipper" in CONTAINERS[GATEWAY]["depends_on"]
 
 
 def test_the_gateway_and_the_database_never_meet():

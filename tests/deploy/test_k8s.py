@@ -117,8 +117,8 @@ def container_faults(pod):
 
 
 def secret_faults(pod):
-    """A pod sees its own service's Secret; the shipper's is in the gateway's pod."""
-    own = {f"{pod.service}-secrets"} | ({"shipper-secrets"} if pod.service == "gateway" else set())
+    """A pod sees its own service's Secret; in the gateway's pod only the shipper has one."""
+    own = {f"{'shipper' if pod.service == 'gateway' else pod.service}-secrets"}
     named = re.findall(r'"secretRef": {"name": "(.+?)"|"secretName": "(.+?)"', json.dumps(pod.spec))
     for name in {without_hash(first or second) for first, second in named} - own:
         yield f"sees {name}"

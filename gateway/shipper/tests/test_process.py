@@ -4,6 +4,7 @@
 import itertools
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -37,6 +38,7 @@ class Process:
         self.environment = os.environ | {
             "AMQP_URL": amqp_url,
             "VIEW_LOG": str(self.log),
+            "VIEW_LOG_KEY": secrets.token_hex(32),
             "VIEW_OFFSET": str(self.offset),
             "WORKER_PORT": str(self.port),
         }
@@ -63,10 +65,11 @@ class Process:
     def look(self, count):
         """Write *count* views; their request ids."""
         ids = [uuid4().hex for _ in range(count)]
-        view = {"time": 1795226400.5, "product_id": 7, "user": "", "session": "ab" * 16}
+        view = {"time": 1795226400.5, "product_id": 7, "user": "", "status": 200}
+        viewer = {"path": "/product/7", "address": "192.0.2.7", "agent": "curl/8.0"}
         with self.log.open("a") as stream:
             for one in ids:
-                record = {"id": one} | view | {"status": 200, "path": "/product/7"}
+                record = {"id": one} | view | viewer
                 stream.write(json.dumps(record, separators=(",", ":")) + "\n")
         return ids
 
@@ -153,6 +156,7 @@ def test_without_a_broker_it_lives_and_is_not_ready(shipper):
 
 def test_missing_settings_are_named_and_secrets_not_shown(shipper):
     environment = shipper.environment | {"VIEW_LOG": "", "VIEW_LOG_MAX_BYTES": "many"}
+    environment |= {"VIEW_LOG_KEY": "too-short-a-key"}
     del environment["VIEW_OFFSET"]
     done = subprocess.run(
         [sys.executable, "-m", "shipper"],
@@ -164,4 +168,6 @@ def test_missing_settings_are_named_and_secrets_not_shown(shipper):
     assert done.returncode == 1
     assert "VIEW_OFFSET" in done.stderr
     assert "VIEW_LOG_MAX_BYTES" in done.stderr
+    assert "VIEW_LOG_KEY" in done.stderr
+    assert environment["VIEW_LOG_KEY"] not in done.stderr
     assert environment["AMQP_URL"] not in done.stderr

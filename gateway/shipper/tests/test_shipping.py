@@ -13,6 +13,8 @@ from shipper import offsets
 from shipper.shipping import NotTaken, Shipper
 from shipper.tail import Position
 
+VIEWER = {"address": "192.0.2.7", "agent": "Mozilla/5.0"}
+
 
 class Broker:
     """A broker that can be away, full, or die between taking a batch and saying so."""
@@ -65,22 +67,26 @@ def offset(tmp_path):
     return tmp_path / "state" / "offset.json"
 
 
+def shipper_of(log, offset, broker):
+    return Shipper(log, offset, broker, key=b"a key")
+
+
 def look(log, count=1):
     """Write *count* views; their request ids."""
     ids = [uuid4().hex for _ in range(count)]
-    view = {"time": 1795226400.5, "product_id": 7, "user": "", "session": "ab" * 16, "status": 200}
+    view = {"time": 1795226400.5, "product_id": 7, "user": "", "status": 200, "path": "/product/7"}
     with log.open("a") as stream:
         for one in ids:
-            record = {"id": one} | view | {"path": "/product/7"}
+            record = {"id": one} | view | VIEWER
             stream.write(json.dumps(record, separators=(",", ":")) + "\n")
     return ids
 
 
 def test_views_are_shipped_and_the_place_is_kept(log, offset, broker):
     first = look(log, 3)
-    assert Shipper(log, offset, broker).ship_batch() == 3
+    assert shipper_of(log, offset, broker).ship_batch() == 3
     second = look(log, 2)
-    restarted = Shipper(log, offset, broker)
+    restarted = shipper_of(log, offset, broker)
     assert (restarted.ship_batch(), restarted.ship_batch()) == (2, 0)
     assert broker.taken == first + second
 
@@ -89,7 +95,7 @@ def test_views_are_shipped_and_the_place_is_kept(log, offset, broker):
 def test_place_is_kept_only_after_the_confirm(log, offset, broker, fault):
     views = look(log, 3)
     setattr(broker, fault, True)
-    shipper = Shipper(log, offset, broker)
+    shipper = shipper_of(log, offset, broker)
     for _ in range(3):
         with pytest.raises((BrokerUnavailable, NotTaken)):
             shipper.ship_batch()
@@ -104,7 +110,7 @@ def test_lines_that_are_no_views_are_skipped(log, offset, broker):
     with log.open("a") as stream:
         stream.write("nonsense\n\n")
     second = look(log)
-    shipper = Shipper(log, offset, broker)
+    shipper = shipper_of(log, offset, broker)
     assert shipper.ship_batch() == 4
     assert broker.taken == first + second
     with log.open("a") as stream:
@@ -113,10 +119,21 @@ def test_lines_that_are_no_views_are_skipped(log, offset, broker):
     assert broker.tries == 1
 
 
+def test_what_is_skipped_is_told_without_its_viewer(log, offset, broker, capsys):
+    [broken] = look(log)
+    log.write_text(log.read_text().replace('"time":', '"moment":') + VIEWER["agent"] + "\n")
+    before = REGISTRY.get_sample_value("souk_view_lines_skipped_total")
+    assert shipper_of(log, offset, broker).ship_batch() == 2
+    told = capsys.readouterr().out
+    assert broken in told
+    assert not [piece for piece in VIEWER.values() if piece in told + offset.read_text()]
+    assert REGISTRY.get_sample_value("souk_view_lines_skipped_total") == before + 2
+
+
 def test_running_shipper_waits_for_the_broker_and_then_ships_all(log, offset, broker):
     broker.away = True
     stop = threading.Event()
-    thread = threading.Thread(target=Shipper(log, offset, broker).run, args=(stop,))
+    thread = threading.Thread(target=shipper_of(log, offset, broker).run, args=(stop,))
     thread.start()
     views = look(log, 5)
     eventually(lambda: broker.tries >= 2)
@@ -137,7 +154,7 @@ def test_a_shipper_that_is_told_to_stop_ships_what_is_there(log, offset, broker)
     told = threading.Event()
     told.set()
 
-    Shipper(log, offset, broker).run(told)
+    shipper_of(log, offset, broker).run(told)
 
     assert broker.taken == views
 
@@ -149,7 +166,7 @@ def test_a_shipper_that_is_told_to_stop_does_not_wait_for_the_broker(log, offset
     told = threading.Event()
     told.set()
 
-    Shipper(log, offset, broker).run(told)
+    shipper_of(log, offset, broker).run(told)
 
     assert broker.tries == 1
     assert broker.taken == []

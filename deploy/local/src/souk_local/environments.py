@@ -75,7 +75,6 @@ class Environments:
             settings={
                 **upstreams,
                 **TOKEN_NAMES,
-                "VIEW_LOG_KEY": self.keyring.view_log,
                 "RATE_LIMIT_FACTOR": RATE_LIMIT_FACTOR,
                 "WORKER_PROCESSES": "2",
             },
@@ -117,6 +116,7 @@ class Environments:
         return {
             **self._everywhere(GATEWAY, self.ports.shipper),
             "VIEW_LOG": str(self.nginx.view_log),
+            "VIEW_LOG_KEY": self.keyring.view_log,
             "VIEW_OFFSET": str(self.nginx.directory / "views.offset"),
         }
 

@@ -24,7 +24,7 @@ class Keyring:
 
     Attributes:
         database: passwords by schema; broker: by user; signing: each service's SECRET_KEY.
-        view_log: the key under which the gateway hashes viewers.
+        view_log: the key under which the shipper hashes viewers.
     """
 
     database_root: str = field(repr=False)

@@ -43,8 +43,10 @@ def write_secrets(directory: Path) -> None:
 def files(keyring: Keyring) -> dict[str, str]:
     """The files' texts by name; auth's private key has a file of its own already."""
     environments = {name: _service(keyring, name) for name in SERVICES} | {
-        "gateway": {"VIEW_LOG_KEY": keyring.view_log},
-        "shipper": {"AMQP_URL": _broker(GATEWAY, keyring.broker[GATEWAY])},
+        "shipper": {
+            "AMQP_URL": _broker(GATEWAY, keyring.broker[GATEWAY]),
+            "VIEW_LOG_KEY": keyring.view_log,
+        },
         "operator": _operator(keyring),
     }
     broker = definitions(keyring.broker, {OPERATOR: keyring.broker_operator})

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from souk_local.compose.env_file import variables
 from souk_local.environments import Environments
 from souk_local.keyring import SERVICES, Keyring
 from souk_local.ports import Ports
@@ -56,6 +57,12 @@ def test_the_shipper_gets_no_database(environments):
     assert "DATABASE_URL" not in shipper
     assert shipper["AMQP_URL"].startswith("amqp://gateway:")
     assert shipper["VIEW_LOG"] == str(environments.nginx.view_log)
+    assert shipper["VIEW_LOG_KEY"] == environments.keyring.view_log
+
+
+def test_the_gateway_gets_no_secret(environments):
+    said = " ".join(environments.nginx.settings.values())
+    assert not [secret for secret in variables(environments.keyring).values() if secret in said]
 
 
 def test_web_workers_are_for_catalog_and_orders(environments):

@@ -5,18 +5,20 @@ from pathlib import Path
 
 from pydantic import Field
 
-from common.settings import Address, Settings
+from common.settings import Address, Secret, Settings
 
 
 class Config(Settings):
     """Settings of the shipper.
 
     Attributes:
+        view_log_key: Viewers are hashed with it; with another one they are others.
         view_log_max_bytes: How long the log may grow before a new one is begun.
     """
 
     worker_port: int = 9206
     amqp_url: Address
     view_log: Path
+    view_log_key: Secret
     view_offset: Path
     view_log_max_bytes: int = Field(default=64 * 1024**2, ge=1)

@@ -17,7 +17,7 @@ from common.logs import get_logger
 from common.metrics import PUBLISHED, UNPUBLISHED
 from shipper import offsets
 from shipper.tail import bytes_behind, next_batch
-from shipper.views import UnreadableLine, message_of, view_of
+from shipper.views import UnreadableLine, message_of, shown, view_of
 
 log = get_logger(__name__)
 
@@ -25,7 +25,6 @@ IDLE_SECONDS = 0.25
 READER_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
-SHOWN_BYTES = 200
 
 SKIPPED = Counter("souk_view_lines_skipped_total", "Lines of the view log that are no view")
 BEHIND = Gauge("souk_view_log_behind_bytes", "How much of the view log is not shipped yet")
@@ -48,6 +47,7 @@ class Shipper:
     """Ships one view log.
 
     Args:
+        key: Viewers are hashed with it.
         clock: Seconds since 1970.
     """
 
@@ -57,11 +57,13 @@ class Shipper:
         offset_file: Path,
         broker: Broker,
         *,
+        key: bytes,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._view_log = view_log
         self._offset_file = offset_file
         self._broker = broker
+        self._key = key
         self._clock = clock
         self._position = offsets.load(offset_file)
 
@@ -97,7 +99,7 @@ class Shipper:
         """
         batch = next_batch(self._view_log, self._position, now=self._clock())
         if batch.lines:
-            messages, unreadable = _sorted_out(batch.lines)
+            messages, unreadable = _sorted_out(batch.lines, self._key)
             self._publish(messages)
             offsets.keep(self._offset_file, batch.position)
             self._position = batch.position
@@ -125,11 +127,11 @@ class Shipper:
         self._broker.wait(IDLE_SECONDS)
 
 
-def _sorted_out(lines: Sequence[bytes]) -> tuple[list[Outgoing], list[bytes]]:
+def _sorted_out(lines: Sequence[bytes], key: bytes) -> tuple[list[Outgoing], list[bytes]]:
     messages, unreadable = [], []
     for line in lines:
         try:
-            messages.append(message_of(view_of(line)))
+            messages.append(message_of(view_of(line, key)))
         except UnreadableLine:
             unreadable.append(line)
     return messages, unreadable
@@ -138,4 +140,4 @@ def _sorted_out(lines: Sequence[bytes]) -> tuple[list[Outgoing], list[bytes]]:
 def _report(unreadable: Sequence[bytes]) -> None:
     for line in unreadable:
         SKIPPED.inc()
-        log.warning("line_skipped", line=line[:SHOWN_BYTES].decode(errors="replace"))
+        log.warning("line_skipped", line=shown(line), bytes=len(line))

@@ -23,7 +23,8 @@ def main() -> None:
     configure_logs("shipper", config.log_level)
     broker = config.amqp_url.get_secret_value()
     publisher = Publisher(broker, "view shipper", readers=readers_of("gateway"))
-    shipper = Shipper(config.view_log, config.view_offset, publisher)
+    key = config.view_log_key.get_secret_value().encode()
+    shipper = Shipper(config.view_log, config.view_offset, publisher, key=key)
     tasks: dict[str, Task] = {
         "shipper": shipper.run,
         "rotation": Periodic(
