@@ -162,6 +162,9 @@ class Database:
             pool_timeout=pool_wait,
             pool_recycle=1800,
             pool_use_lifo=True,
+            # Each session ends its transaction itself, so a connection comes back with none. To
+            # make sure would be one more question to the server after every commit.
+            pool_reset_on_return=None,
             connect_args={
                 "connect_timeout": min(CONNECT_SECONDS, read_timeout),
                 "read_timeout": read_timeout,

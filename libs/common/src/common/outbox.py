@@ -58,6 +58,7 @@ EPOCH: ColumnElement[str] = literal_column("'1970-01-01'")
 RELAYS_REST = func.concat("souk-rest-", func.database())
 """Who has this named lock keeps the schema's events in the outbox: a backup, for some seconds."""
 
+_APPEND = insert(outbox_messages)
 _c = outbox_messages.c
 CLAIM = (
     select(
@@ -101,7 +102,7 @@ def append(session: Session, event: Event, *, version: int) -> Envelope:
 def append_all(session: Session, envelopes: Sequence[Envelope]) -> None:
     """Promise many events in one statement, in their order."""
     if envelopes:
-        session.execute(insert(outbox_messages), [_row(envelope) for envelope in envelopes])
+        session.execute(_APPEND, [_row(envelope) for envelope in envelopes])
         session.info[TOLD] = True
 
 

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from catalog.models import Product, Stock, plain
+from catalog.models import OnSale, Product, Stock, plain
 from common.contracts import (
     Change,
     ProductChanged,
@@ -57,7 +57,7 @@ def stock_changed(stock: Stock, *, delta: int, reason: str) -> StockChanged:
     )
 
 
-def stock_low(product: Product, *, available: int, threshold: int) -> StockLow:
+def stock_low(product: OnSale, *, available: int, threshold: int) -> StockLow:
     return StockLow(
         product_id=product.id,
         sku=product.sku,

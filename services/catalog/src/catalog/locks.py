@@ -4,11 +4,27 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from catalog.errors import ProductNotFound
 from catalog.models import Product, Reservation, Stock
+
+# Made once: to make such a statement takes longer than the database needs to answer it.
+_STOCK = (
+    select(Stock)
+    .where(Stock.product_id.in_(bindparam("product_ids", expanding=True)))
+    .order_by(Stock.product_id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_RESERVATIONS = (
+    select(Reservation)
+    .where(Reservation.order_id.in_(bindparam("order_ids", expanding=True)))
+    .order_by(Reservation.order_id)
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 def lock_stock(session: Session, product_ids: Collection[int]) -> dict[int, Stock]:
@@ -16,14 +32,8 @@ def lock_stock(session: Session, product_ids: Collection[int]) -> dict[int, Stoc
 
     What the session knew before is read again: a value from before the lock is worth nothing.
     """
-    query = (
-        select(Stock)
-        .where(Stock.product_id.in_(product_ids))
-        .order_by(Stock.product_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return {stock.product_id: stock for stock in session.scalars(query)}
+    found = session.scalars(_STOCK, {"product_ids": list(product_ids)})
+    return {stock.product_id: stock for stock in found}
 
 
 def lock_product(session: Session, product_id: int) -> Product:
@@ -46,14 +56,8 @@ def lock_product(session: Session, product_id: int) -> Product:
 
 def lock_reservations(session: Session, order_ids: Collection[UUID]) -> dict[UUID, Reservation]:
     """Lock these orders' reservations in ascending order. Taken before their stock."""
-    query = (
-        select(Reservation)
-        .where(Reservation.order_id.in_(order_ids))
-        .order_by(Reservation.order_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return {reservation.order_id: reservation for reservation in session.scalars(query)}
+    found = session.scalars(_RESERVATIONS, {"order_ids": list(order_ids)})
+    return {reservation.order_id: reservation for reservation in found}
 
 
 def lock_reservation(session: Session, order_id: UUID) -> Reservation | None:

@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import case, insert, select, update
+from sqlalchemy import Row, Update, bindparam, case, insert, select, update
 from sqlalchemy.orm import Session
 
 from catalog.commands.stock import products_by_id, put_on_shelf, shelved, warn_if_low
@@ -27,7 +28,7 @@ from catalog.errors import (
     refusal_from,
 )
 from catalog.locks import lock_reservation, lock_reservations, lock_stock
-from catalog.models import LedgerEntry, Product, Reservation, Stock
+from catalog.models import Base, Reservation, Stock
 from common import outbox
 from common.clock import utcnow
 from common.context import Trace, traced
@@ -74,6 +75,24 @@ class Asked:
 
 
 Reserved = dict[str, Any] | Problem
+Products = Mapping[int, Row[Any]]
+
+# Made once: to make a statement, and to load a row into a session, takes longer than the database
+# needs for most of these (docs/decisions/0023).
+_clock = select(database_clock().label("now")).subquery()
+_KNOWN = select(
+    *(_clock.c.now, Reservation.order_id, Reservation.status, Reservation.wish),
+    Reservation.answer,
+).outerjoin_from(
+    _clock, Reservation, Reservation.order_id.in_(bindparam("order_ids", expanding=True))
+)
+_REMEMBER = insert(Base.metadata.tables["reservations"])
+_WRITE_DOWN = insert(Base.metadata.tables["stock_ledger"])
+_SETTLE = (
+    update(Reservation)
+    .where(Reservation.order_id.in_(bindparam("order_ids", expanding=True)))
+    .values(status=bindparam("new_status"), settled_at=bindparam("now"))
+)
 
 
 def reserve_stock(session: Session, asked: Sequence[Asked]) -> list[Reserved]:
@@ -150,7 +169,7 @@ def _sell(
             told.append(event)
             rows.append(entry)
     outbox.append_all(session, told)
-    session.execute(insert(LedgerEntry), rows)
+    session.connection().execute(_WRITE_DOWN, rows)
 
 
 def release_reservation(session: Session, *, order_id: UUID) -> None:
@@ -195,19 +214,13 @@ def cancel_reservation(session: Session, *, order_id: UUID) -> None:
             _settle(reservation, "cancelled")
 
 
-def _known(
-    session: Session, order_ids: Collection[UUID]
-) -> tuple[datetime, dict[UUID, Reservation]]:
+def _known(session: Session, order_ids: Collection[UUID]) -> tuple[datetime, dict[UUID, Row[Any]]]:
     """What time the database has, and what it has for these orders: one round trip."""
-    clock = select(database_clock().label("now")).subquery()
-    query = select(clock.c.now, Reservation).outerjoin_from(
-        clock, Reservation, Reservation.order_id.in_(order_ids)
-    )
-    rows = session.execute(query).all()
-    return rows[0].now, {row.order_id: row for _, row in rows if row is not None}
+    rows = session.connection().execute(_KNOWN, {"order_ids": list(order_ids)}).all()
+    return rows[0].now, {row.order_id: row for row in rows if row.order_id is not None}
 
 
-def _stored_answer(known: Reservation, wish: Wish) -> Reserved:
+def _stored_answer(known: Row[Any], wish: Wish) -> Reserved:
     if known.wish is None or known.status in {"released", "cancelled"}:
         return ReservationReleased()
     if known.wish != wish.text():
@@ -225,7 +238,7 @@ def _reserve(session: Session, new: Sequence[Asked], *, now: datetime) -> dict[U
     products = products_by_id(session, sorted({line for one in new for line in one.wish.lines}))
     # Looked at first, then locked and looked at again: who comes for what is sold out waits for
     # nobody, and a refusal is as true at the moment of the look as it would be under the lock.
-    shown = {product_id: product.stock.available for product_id, product in products.items()}
+    shown = {product_id: product.available for product_id, product in products.items()}
     answers: dict[UUID, Reserved] = {
         one.order_id: refusal
         for one in new
@@ -234,12 +247,12 @@ def _reserve(session: Session, new: Sequence[Asked], *, now: datetime) -> dict[U
     hopeful = [one for one in new if one.order_id not in answers]
     if hopeful:
         answers |= _share_out(session, hopeful, products)
-    session.execute(insert(Reservation), _rows(new, answers, now))
+    session.connection().execute(_REMEMBER, _rows(new, answers, now))
     return answers
 
 
 def _share_out(
-    session: Session, hopeful: Sequence[Asked], products: dict[int, Product]
+    session: Session, hopeful: Sequence[Asked], products: Products
 ) -> dict[UUID, Reserved]:
     """Lock what they want, and give to each in turn what those before have left."""
     stock = lock_stock(session, list(dict.fromkeys(line for o in hopeful for line in o.wish.lines)))
@@ -260,7 +273,7 @@ def _share_out(
 def _take(
     session: Session,
     one: Asked,
-    products: dict[int, Product],
+    products: Products,
     stock: dict[int, Stock],
     left: dict[int, int],
 ) -> None:
@@ -272,7 +285,7 @@ def _take(
             warn_if_low(session, product, before=before, available=available, stock=row)
 
 
-def _refusal(wish: Wish, products: dict[int, Product], left: Mapping[int, int]) -> Problem | None:
+def _refusal(wish: Wish, products: Products, left: Mapping[int, int]) -> Problem | None:
     missing = sorted(wish.lines.keys() - products.keys())
     if missing:
         return ProductNotFound(items=[{"product_id": product_id} for product_id in missing])
@@ -286,7 +299,7 @@ def _refusal(wish: Wish, products: dict[int, Product], left: Mapping[int, int]) 
     return _price_refusal(wish, products)
 
 
-def _price_refusal(wish: Wish, products: dict[int, Product]) -> Problem | None:
+def _price_refusal(wish: Wish, products: Products) -> Problem | None:
     others = [
         {
             "product_id": product_id,
@@ -306,25 +319,32 @@ def _price_refusal(wish: Wish, products: dict[int, Product]) -> Problem | None:
     return None
 
 
-def _total(wish: Wish, products: dict[int, Product]) -> int:
+def _total(wish: Wish, products: Products) -> int:
     return sum(products[product].price_minor * units for product, units in wish.lines.items())
 
 
 def _hold(session: Session, held: Mapping[int, int]) -> None:
     # One statement for all orders and lines. It adds to what the locked row holds, and never
     # writes a number that was computed elsewhere.
-    session.execute(
+    values: dict[str, int] = {}
+    for number, (product_id, units) in enumerate(held.items()):
+        values |= {f"id_{number}": product_id, f"units_{number}": units}
+    session.connection().execute(_holding(len(held)), values)
+
+
+@lru_cache(maxsize=128)
+def _holding(count: int) -> Update:
+    ids = [bindparam(f"id_{number}", type_=Stock.product_id.type) for number in range(count)]
+    units = [bindparam(f"units_{number}", type_=Stock.reserved.type) for number in range(count)]
+    more = case(dict(zip(ids, units, strict=True)), value=Stock.product_id)
+    return (
         update(Stock)
-        .where(Stock.product_id.in_(held))
-        .values(
-            reserved=Stock.reserved + case(dict(held), value=Stock.product_id),
-            version=Stock.version + 1,
-        )
-        .execution_options(synchronize_session=False)
+        .where(Stock.product_id.in_(ids))
+        .values(reserved=Stock.reserved + more, version=Stock.version + 1)
     )
 
 
-def _answer(order_id: UUID, wish: Wish, products: dict[int, Product]) -> dict[str, Any]:
+def _answer(order_id: UUID, wish: Wish, products: Products) -> dict[str, Any]:
     items = [
         {
             "product_id": product_id,
@@ -383,12 +403,8 @@ def _held(session: Session, reservation: Reservation) -> list[tuple[Stock, int]]
 
 
 def _settle_all(session: Session, order_ids: Collection[UUID], status: str) -> None:
-    which = update(Reservation).where(Reservation.order_id.in_(order_ids))
-    session.execute(
-        which.values(status=status, settled_at=utcnow()).execution_options(
-            synchronize_session=False
-        )
-    )
+    values = {"order_ids": list(order_ids), "new_status": status, "now": utcnow()}
+    session.connection().execute(_SETTLE, values)
 
 
 def _settle(reservation: Reservation, status: str) -> None:

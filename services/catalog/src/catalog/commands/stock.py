@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units come onto the shelf and leave it; every change of ``on_hand`` goes through here."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session, contains_eager
+from sqlalchemy import Row, bindparam, select
+from sqlalchemy.orm import Session
 
 from catalog import events
 from catalog.errors import ProductNotFound, TooManyUnits
 from catalog.locks import lock_stock
-from catalog.models import LedgerEntry, Product, Stock
+from catalog.models import LedgerEntry, OnSale, Product, Stock
 from common import outbox
 from common.clock import utcnow
 from common.context import current_trace
@@ -18,6 +19,16 @@ from common.events import Envelope
 from common.problems import Forbidden
 from common.schemas import MOST_UNITS
 from common.tokens import Identity
+
+# Made once, and of columns: each order asks it.
+_FOR_SALE = (
+    select(
+        *(Product.id, Product.sku, Product.name, Product.price_minor, Product.currency),
+        *(Product.low_stock_at, (Stock.on_hand - Stock.reserved).label("available")),
+    )
+    .join(Product.stock)
+    .where(Product.id.in_(bindparam("product_ids", expanding=True)), Product.is_listed)
+)
 
 FIRST_STOCK = "initial stock"
 """The reason of a product's first units: notifier knows it, and tells of them with the product."""
@@ -100,7 +111,7 @@ def shelved(
 
 
 def warn_if_low(
-    session: Session, product: Product, *, before: int, available: int, stock: Stock
+    session: Session, product: OnSale, *, before: int, available: int, stock: Stock
 ) -> None:
     """Tell that stock is low, once per fall: not again while it stays below the threshold."""
     threshold = product.low_stock_at
@@ -109,12 +120,8 @@ def warn_if_low(
         outbox.append(session, low, version=stock.version)
 
 
-def products_by_id(session: Session, product_ids: list[int]) -> dict[int, Product]:
-    """The listed ones of these products, with their stock as it was a moment ago."""
-    query = (
-        select(Product)
-        .join(Product.stock)
-        .options(contains_eager(Product.stock))
-        .where(Product.id.in_(product_ids), Product.is_listed)
-    )
-    return {product.id: product for product in session.scalars(query)}
+def products_by_id(session: Session, product_ids: list[int]) -> dict[int, Row[Any]]:
+    """The listed ones of these products, with what was left of each a moment ago."""
+    found: Iterable[Row[Any]]
+    found = session.connection().execute(_FOR_SALE, {"product_ids": product_ids})
+    return {product.id: product for product in found}

@@ -19,8 +19,9 @@ from common.events import Envelope
 from common.idempotency import Answer
 from orders import events
 from orders.commands.carts import return_cart
-from orders.models import Attempt, Order, OrderItem
+from orders.models import Attempt, Base, Order, OrderItem
 
+_ADD_ITEMS = insert(Base.metadata.tables["order_items"])
 SETTLED = 2
 """An order's version once it is confirmed or rejected."""
 UNAVAILABLE = "unavailable"
@@ -142,7 +143,7 @@ def _add_items(session: Session, settlements: Sequence[Settlement]) -> None:
     orders = [settlement.order for settlement in settlements if settlement.order is not None]
     rows = [_row(item) for order in orders for item in order.items]
     if rows:
-        session.execute(insert(OrderItem), rows)
+        session.connection().execute(_ADD_ITEMS, rows)
 
 
 def _row(item: OrderItem) -> dict[str, Any]:
