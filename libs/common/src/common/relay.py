@@ -31,6 +31,7 @@ BATCH = 1000
 PART = 250
 MOST_BYTES = 4 * 1024 * 1024
 BUSY_SECONDS = 0.005
+GATHER_SECONDS = 0.02
 ALERT_SECONDS = 0.06
 IDLE_SECONDS = 1.0
 DISTRUST_SECONDS = 600.0
@@ -62,7 +63,7 @@ class Relay:
         return cls(database, publisher, Bell(config.worker_host, config.worker_port))
 
     def run(self, stop: Signal) -> None:
-        """Relay until *stop*: every 5 ms while there is something, and at once when the bell rings.
+        """Relay until *stop*: every 20 ms while there is something, at once when the bell rings.
 
         Who relays nothing looks every second; or every 60 ms where no bell announces the events.
         """
@@ -149,7 +150,7 @@ class Relay:
         self._turn()
         if moved or self._rang:
             # Deaf for a moment: what is told meanwhile goes together, however much it rings.
-            stop.wait(BUSY_SECONDS)
+            stop.wait(GATHER_SECONDS)
             self._rang = False
             return
         longest = ALERT_SECONDS if time.monotonic() < self._alert_until else IDLE_SECONDS

@@ -38,6 +38,9 @@ a second time, and is not asked."""
 
 MOST_ATTEMPTS = 6
 RECEIVE_SECONDS = 1.0
+GATHER_SECONDS = 0.02
+"""After a batch that was not full. The first event of a while is handled at once, and what comes
+right behind it goes together: of a rush each transaction alone would cost more than its events."""
 TROUBLE_SECONDS = 1.0
 MEASURE_SECONDS = 15.0
 
@@ -133,6 +136,8 @@ class Subscriber:
                 batch = consumer.receive(wait=RECEIVE_SECONDS)
                 if batch:
                     self._finish(consumer, batch, stop)
+                    if len(batch) < self._most:
+                        consumer.pause(GATHER_SECONDS)
         finally:
             consumer.close()
 
