@@ -3,12 +3,14 @@
 
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from common.testing import eventually
 from shipper.rotation import rotate
 from shipper.tail import SETTLED_SECONDS, Position, generations, next_batch
 from shipper.views import view_of
+
+HOUR = 3600
 
 
 def test_no_view_is_lost_while_the_log_is_renamed(gateway, services, reply):
@@ -29,7 +31,7 @@ def test_no_view_is_lost_while_the_log_is_renamed(gateway, services, reply):
             batch = next_batch(gateway.view_log, position, now=time.time())
             read, position = [*read, *batch.lines], batch.position
         now = datetime(2026, 11, 21, hour, tzinfo=UTC)
-        assert rotate(gateway.view_log, most_bytes=1, now=now)
+        assert rotate(gateway.view_log, most_bytes=1, most_seconds=HOUR, now=now)
         eventually(gateway.view_log.exists, what="that nginx begins a new log")
     stop.set()
     for reader in readers:
@@ -47,10 +49,26 @@ def test_no_view_is_lost_while_the_log_is_renamed(gateway, services, reply):
 def test_short_log_is_left_alone(tmp_path):
     log = tmp_path / "views.log"
     log.write_text("a line\n")
-    assert not rotate(log, most_bytes=8, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    assert not rotate(log, most_bytes=8, most_seconds=HOUR, now=now)
     assert generations(log) == [log]
-    assert rotate(log, most_bytes=7, now=datetime.now(UTC))
+    assert rotate(log, most_bytes=7, most_seconds=HOUR, now=now)
+
+
+def test_log_with_an_old_view_is_renamed_though_it_is_short(gateway, services, reply, tmp_path):
+    services["catalog"].replies["/v1/products/78"] = reply(headers={"X-Product-Id": "78"})
+    before = datetime.now(UTC)
+    gateway.ask("/v1/products/78")
+    eventually(gateway.view_log.exists)
+    log = tmp_path / "views.log"
+    log.write_bytes(gateway.view_log.read_bytes().splitlines(keepends=True)[-1])
+
+    for age, is_renamed in ((HOUR - 10, False), (HOUR + 10, True)):
+        now = before + timedelta(seconds=age)
+        assert rotate(log, most_bytes=2**20, most_seconds=HOUR, now=now) == is_renamed
+        assert log.exists() != is_renamed
 
 
 def test_a_log_that_is_not_there_yet_is_left_alone(tmp_path):
-    assert not rotate(tmp_path / "views.log", most_bytes=1, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    assert not rotate(tmp_path / "views.log", most_bytes=1, most_seconds=HOUR, now=now)

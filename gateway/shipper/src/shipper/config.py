@@ -14,6 +14,8 @@ class Config(Settings):
     Attributes:
         view_log_key: Viewers are hashed with it; with another one they are others.
         view_log_max_bytes: How long the log may grow before a new one is begun.
+        view_log_max_seconds: How old its first view may become. It tells of people what nobody
+            needs any more once it is shipped.
     """
 
     worker_port: int = 9206
@@ -22,3 +24,4 @@ class Config(Settings):
     view_log_key: Secret
     view_offset: Path
     view_log_max_bytes: int = Field(default=64 * 1024**2, ge=1)
+    view_log_max_seconds: int = Field(default=3600, ge=1)

@@ -36,7 +36,12 @@ def main() -> None:
 
 
 def keep_short(config: Config) -> None:
-    """Begin a new log when the old one has grown, and delete what is shipped to its last line."""
-    rotate(config.view_log, most_bytes=config.view_log_max_bytes, now=utcnow())
+    """Begin a new log when the old one is long or old; delete what is shipped to its last line."""
+    rotate(
+        config.view_log,
+        most_bytes=config.view_log_max_bytes,
+        most_seconds=config.view_log_max_seconds,
+        now=utcnow(),
+    )
     for file in read_completely(config.view_log, offsets.load(config.view_offset)):
         file.unlink()
