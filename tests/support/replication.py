@@ -50,7 +50,14 @@ class Replication:
         self.ask(self.copy, "STOP SLAVE")
 
     def hang(self) -> None:
+        """Stop it; each of its threads does one more thing if it has been told to before."""
         self.process.process.send_signal(signal.SIGSTOP)
+        eventually(self._stands, what="the copy stands still")
+
+    def _stands(self) -> bool:
+        tasks = Path(f"/proc/{self.process.process.pid}/task").glob("*/stat")
+        # What comes after the name in parentheses begins with the state.
+        return all(task.read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
 
     def go_on(self) -> None:
         self.process.process.send_signal(signal.SIGCONT)

@@ -73,7 +73,7 @@ def test_polling_slows_down_while_there_is_nothing_and_speeds_up_again():
 
     Polling("test", lambda: next(moved), has_work=lambda: True).run(stop)
 
-    assert stop.waits[0] == stop.waits[-1] == 0.005
+    assert stop.waits[0] == stop.waits[-1] == 0.02
     assert stop.waits[1:9] == sorted(stop.waits[1:9])
     assert stop.waits[8] == 0.5
 
@@ -90,7 +90,7 @@ def test_polling_waits_out_what_is_not_available():
     stop = Stop(2)
     Polling("test", work, has_work=lambda: True).run(stop)
 
-    assert stop.waits == [1.0, 0.005]
+    assert stop.waits == [1.0, 0.02]
 
 
 def test_polling_works_only_where_there_is_work_once_it_found_none():
