@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from common.amqp import BrokerUnavailable, QueuesMissing
+from common.logs import configure_logs
 from common.testing import eventually
 from shipper import offsets
 from shipper.shipping import NotTaken, Shipper
@@ -120,6 +121,7 @@ def test_lines_that_are_no_views_are_skipped(log, offset, broker):
 
 
 def test_what_is_skipped_is_told_without_its_viewer(log, offset, broker, capsys):
+    configure_logs("shipper")
     [broken] = look(log)
     log.write_text(log.read_text().replace('"time":', '"moment":') + VIEWER["agent"] + "\n")
     before = REGISTRY.get_sample_value("souk_view_lines_skipped_total")
