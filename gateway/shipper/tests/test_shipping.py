@@ -46,7 +46,7 @@ class Broker:
         return set()
 
     def wait(self, seconds):
-        assert seconds < 1
+        assert seconds <= 1
         self.connect()
 
     def close(self):

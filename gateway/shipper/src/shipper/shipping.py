@@ -22,6 +22,7 @@ from shipper.views import UnreadableLine, message_of, shown, view_of
 log = get_logger(__name__)
 
 IDLE_SECONDS = 0.25
+LONGEST_IDLE_SECONDS = 1.0
 READER_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
@@ -37,7 +38,6 @@ class NotTaken(Exception):
 class Broker(Protocol):
     """What the shipper needs of ``common.amqp.Publisher``."""
 
-    def connect(self) -> None: ...
     def publish(self, messages: Sequence[Outgoing], exchange: str) -> set[str]: ...
     def wait(self, seconds: float) -> object: ...
     def close(self) -> None: ...
@@ -66,6 +66,7 @@ class Shipper:
         self._key = key
         self._clock = clock
         self._position = offsets.load(offset_file)
+        self._idle_seconds = IDLE_SECONDS
 
     def run(self, stop: Signal) -> None:
         """Ship until *stop*, and then what is there. While the broker is away, views wait."""
@@ -103,6 +104,7 @@ class Shipper:
             self._publish(messages)
             offsets.keep(self._offset_file, batch.position)
             self._position = batch.position
+            self._idle_seconds = IDLE_SECONDS
             _report(unreadable)
         return len(batch.lines)
 
@@ -123,8 +125,8 @@ class Shipper:
             log.warning("views_left", reason=str(error))
 
     def _idle(self) -> None:
-        self._broker.connect()
-        self._broker.wait(IDLE_SECONDS)
+        self._broker.wait(self._idle_seconds)
+        self._idle_seconds = min(2 * self._idle_seconds, LONGEST_IDLE_SECONDS)
 
 
 def _sorted_out(lines: Sequence[bytes], key: bytes) -> tuple[list[Outgoing], list[bytes]]:

@@ -167,7 +167,6 @@ class Relay:
         """Let the connection live, once a second: a turn of its loop costs more than a look."""
         now = time.monotonic()
         if now - self._turned_at >= TURN_SECONDS:
-            self._publisher.connect()
             self._publisher.keep_alive()
             self._turned_at = now
 

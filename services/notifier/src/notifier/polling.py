@@ -10,14 +10,14 @@ from common.problems import Unavailable
 log = get_logger(__name__)
 
 BUSY_SECONDS = 0.02
-IDLE_SECONDS = 0.5
+IDLE_SECONDS = 1.0
 TROUBLE_SECONDS = 1.0
 
 
 class Polling:
     """A worker's task that repeats *work*.
 
-    After 20 ms while it moves something, then ever more seldom, down to every half second.
+    After 20 ms while it moves something, then ever more seldom, down to every second.
 
     Args:
         has_work: Asked instead of *work* while there is nothing: a cheap question.
@@ -36,7 +36,7 @@ class Polling:
             try:
                 is_due = not idle_rounds or self._has_work()
                 idle_rounds = 0 if is_due and self._work() else idle_rounds + 1
-                stop.wait(min(IDLE_SECONDS, BUSY_SECONDS * 2 ** min(idle_rounds, 5)))
+                stop.wait(min(IDLE_SECONDS, BUSY_SECONDS * 2 ** min(idle_rounds, 6)))
             except Unavailable as error:
                 log.warning("polling_waits", task=self._name, reason=error.detail)
                 stop.wait(TROUBLE_SECONDS)

@@ -92,32 +92,37 @@ class Publisher:
         return self._line.confirmed(timeout=timeout)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass while heartbeats go on.
+        """Be connected for so long, while nothing is published.
 
         Raises:
-            BrokerUnavailable: Not connected, or the connection broke.
+            BrokerUnavailable: No broker, or the connection broke.
         """
+        self._open()
         self._line.run(seconds)
 
     def keep_alive(self) -> None:
-        """Answer heartbeats, and find out whether the connection broke, without waiting.
+        """Be connected: answer heartbeats, and find out whether the connection broke.
 
         Raises:
-            BrokerUnavailable: It did.
+            BrokerUnavailable: As for ``wait``.
         """
+        self._open()
         self._line.flush()
 
     def connect(self) -> None:
-        """Connect now instead of at the first message.
+        """Connect now instead of at the first message, and look for the readers' queues.
 
         Raises:
             QueuesMissing: A reader's queues are not there.
             BrokerUnavailable: No broker.
         """
+        self._open()
+        self._watch.look()
+
+    def _open(self) -> None:
         if not self._line.is_open:
             self._watch.renew()
             self._line.open()
-        self._watch.look()
 
     def close(self) -> None:
         """Close the connection; never raises."""
