@@ -6,16 +6,14 @@ command is in flight; who may go on with it is decided by a lease on that thing,
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BINARY,
     BigInteger,
-    Case,
     Column,
     ColumnElement,
     CursorResult,
@@ -23,23 +21,19 @@ from sqlalchemy import (
     Row,
     SmallInteger,
     Table,
-    Update,
     and_,
-    bindparam,
-    case,
     delete,
     func,
     or_,
     select,
     text,
-    update,
 )
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.orm import Session
 
 from common.db import Database, Identifier, Moment, database_clock, exact, new_metadata
 from common.problems import Problem
-from common.rows import CLOCK, insert_rows
+from common.rows import CLOCK, insert_rows, update_rows
 
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 KEEP_DAYS = 7
@@ -208,28 +202,11 @@ def finish_all(session: Session, answers: Mapping[Key, Answer]) -> None:
     """Store the answers: from this transaction's commit on every repetition gets these bytes."""
     if not answers:
         return
-    values: dict[str, Any] = {}
-    for number, (key, answer) in enumerate(answers.items()):
-        values |= {f"owner_{number}": key.owner_id, f"word_{number}": key.word}
-        values |= {f"status_{number}": answer.status, f"body_{number}": answer.body}
-    session.execute(_finishing(len(answers)), values)
-
-
-@cache
-def _finishing(count: int) -> Update:
-    # Made once for each size of a batch: to make and compile it costs more than to run it.
-    numbers = range(count)
-    table = idempotency_keys.c
-    owners = [bindparam(f"owner_{number}", type_=table.owner_id.type) for number in numbers]
-    words = [bindparam(f"word_{number}", type_=table.key.type) for number in numbers]
-    which = [_is(owner, word) for owner, word in zip(owners, words, strict=True)]
-
-    def each(column: Column[Any]) -> Case[Any]:
-        answers = [bindparam(f"{column.name}_{number}", type_=column.type) for number in numbers]
-        return case(*zip(which, answers, strict=True))
-
-    answered = {column: each(column) for column in (table.status, table.body)}
-    return update(idempotency_keys).where(_any(owners, which)).values(answered)
+    rows = [
+        {"owner_id": key.owner_id, "key": key.word, "status": answer.status, "body": answer.body}
+        for key, answer in answers.items()
+    ]
+    update_rows(session, idempotency_keys, rows, keys=("owner_id", "key"))
 
 
 def free_all(session: Session, keys: Collection[Key]) -> None:
@@ -261,15 +238,8 @@ def _forget_some(session: Session, *, days: int) -> int:
 
 
 def _among(keys: Collection[Key]) -> ColumnElement[bool]:
-    return _any({key.owner_id for key in keys}, [_is(key.owner_id, key.word) for key in keys])
-
-
-def _is(owner: object, word: object) -> ColumnElement[bool]:
-    table = idempotency_keys.c
-    return and_(table.owner_id == owner, table.key == word)
-
-
-def _any(owners: Iterable[object], which: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
     # The owners alone say in which shards to look. Pairs in one IN would be shorter, but MariaDB
     # reads the whole table for a single one.
-    return and_(idempotency_keys.c.owner_id.in_(owners), or_(*which))
+    table = idempotency_keys.c
+    which = [and_(table.owner_id == key.owner_id, table.key == key.word) for key in keys]
+    return and_(table.owner_id.in_({key.owner_id for key in keys}), or_(*which))

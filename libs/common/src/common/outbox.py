@@ -17,7 +17,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     func,
-    insert,
     literal_column,
     select,
     text,
@@ -30,6 +29,7 @@ from sqlalchemy.orm import Session
 from common.clock import utcnow
 from common.db import TOLD, Identifier, Moment, exact, new_metadata
 from common.events import Envelope, Event
+from common.rows import insert_rows
 
 outbox_messages = Table(
     "outbox_messages",
@@ -58,7 +58,6 @@ EPOCH: ColumnElement[str] = literal_column("'1970-01-01'")
 RELAYS_REST = func.concat("souk-rest-", func.database())
 """Who has this named lock keeps the schema's events in the outbox: a backup, for some seconds."""
 
-_APPEND = insert(outbox_messages)
 _c = outbox_messages.c
 CLAIM = (
     select(
@@ -102,7 +101,7 @@ def append(session: Session, event: Event, *, version: int) -> Envelope:
 def append_all(session: Session, envelopes: Sequence[Envelope]) -> None:
     """Promise many events in one statement, in their order."""
     if envelopes:
-        session.execute(_APPEND, [_row(envelope) for envelope in envelopes])
+        insert_rows(session, outbox_messages, [_row(envelope) for envelope in envelopes])
         session.info[TOLD] = True
 
 

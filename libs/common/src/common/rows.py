@@ -1,42 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many rows in one statement, also where the database computes a column, such as its own clock.
+"""Many rows in one statement, each with values of its own, as text that is made once.
 
 The driver makes one INSERT of many rows only where every value is a parameter; else it sends them
-one by one. SQLAlchemy's own form for that is compiled anew for every batch, which takes six times
-as much of the processor (docs/decisions/0023).
+one by one, and an UPDATE always. SQLAlchemy's own forms for many rows are compiled anew for every
+number of rows, and their parameters go through it one by one (docs/decisions/0023).
 """
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from sqlalchemy import CursorResult, Table, TextClause, bindparam, text
+from sqlalchemy import Connection, Table
 from sqlalchemy.orm import Session
 
 CLOCK = "UTC_TIMESTAMP(6)"
+
+Row = Mapping[str, Any]
+"""Values by column."""
 
 
 def insert_rows(
     session: Session,
     table: Table,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
     *,
-    computed: Mapping[str, str],
+    computed: Mapping[str, str] = MappingProxyType({}),
     verb: str = "INSERT",
 ) -> int:
     """Insert at least one row, all in one statement; returns how many were made.
 
     Args:
-        rows: Values by column, of the same columns in each.
+        rows: Of the same columns in each.
         computed: SQL by column, of the others.
         verb: ``INSERT IGNORE`` passes over rows whose key is there. It also bends values that do
             not fit, so they must be known to.
     """
     names = tuple(rows[0])
     statement = _inserting(table, verb, names, tuple(computed.items()), len(rows))
-    values = {f"{name}_{number}": row[name] for number, row in enumerate(rows) for name in names}
-    done: CursorResult[Any] = session.connection().execute(statement, values)
-    return done.rowcount
+    return _run(session.connection(), table, statement, rows)
+
+
+def update_rows(
+    session: Session,
+    table: Table,
+    rows: Sequence[Row],
+    *,
+    keys: Sequence[str],
+    still: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    also: str = "",
+    where: str = "",
+) -> int:
+    """Give each of these rows its own values, all in one statement; returns how many were found.
+
+    Args:
+        rows: Of the same columns in each, with its key.
+        keys: The columns that say which row is meant. The first one alone tells shards apart.
+        still: Columns that are not written: the row must hold just these values.
+        optional: Columns that None leaves as they are.
+        also: SQL of what else is set, the same for every row.
+        where: SQL of what else must be true of a row.
+    """
+    shape = _Shape(tuple(rows[0]), tuple(keys), tuple(still), tuple(optional), also, where)
+    return _run(session.connection(), table, _updating(table, shape, len(rows)), rows)
+
+
+def _run(connection: Connection, table: Table, statement: str, rows: Sequence[Row]) -> int:
+    values: dict[str, Any] = {}
+    for name in rows[0]:
+        bind = table.c[name].type.bind_processor(connection.dialect)
+        for number, row in enumerate(rows):
+            values[f"{name}_{number}"] = row[name] if bind is None else bind(row[name])
+    return connection.exec_driver_sql(statement, values).rowcount
 
 
 @cache
@@ -46,15 +82,54 @@ def _inserting(
     names: tuple[str, ...],
     computed: tuple[tuple[str, str], ...],
     count: int,
-) -> TextClause:
+) -> str:
     columns = ", ".join(f"`{name}`" for name in (*names, *dict(computed)))
-    rows = ", ".join(
-        f"({', '.join([*(f':{name}_{number}' for name in names), *dict(computed).values()])})"
+    own = dict(computed).values()
+    rows = (
+        f"({', '.join([*(_value(name, number) for name in names), *own])})"
         for number in range(count)
     )
-    types = [
-        bindparam(f"{name}_{number}", type_=table.c[name].type)
-        for name in names
-        for number in range(count)
-    ]
-    return text(f"{verb} INTO {table.name} ({columns}) VALUES {rows}").bindparams(*types)
+    return f"{verb} INTO {table.name} ({columns}) VALUES {', '.join(rows)}"
+
+
+class _Shape(NamedTuple):
+    """What an UPDATE of many rows looks like, whatever their values are."""
+
+    names: tuple[str, ...]
+    keys: tuple[str, ...]
+    still: tuple[str, ...]
+    optional: tuple[str, ...]
+    also: str
+    where: str
+
+
+@cache
+def _updating(table: Table, shape: _Shape, count: int) -> str:
+    numbers, keys = range(count), shape.keys
+    which = [" AND ".join(f"`{key}` = {_value(key, number)}" for key in keys) for number in numbers]
+
+    def each(name: str) -> str:
+        values = (f"WHEN {row} THEN {_value(name, n)}" for n, row in enumerate(which))
+        return f"CASE {' '.join(values)} END"
+
+    def new(name: str) -> str:
+        return f"COALESCE({each(name)}, `{name}`)" if name in shape.optional else each(name)
+
+    written = [name for name in shape.names if name not in {*keys, *shape.still}]
+    changes = [*(f"`{name}` = {new(name)}" for name in written), *filter(None, [shape.also])]
+    true = [_among(keys, which), *(f"`{name}` = {each(name)}" for name in shape.still)]
+    true += filter(None, [shape.where])
+    # Of our own names and texts; what comes from outside is a parameter.
+    return f"UPDATE {table.name} SET {', '.join(changes)} WHERE {' AND '.join(true)}"  # noqa: S608
+
+
+def _among(keys: Sequence[str], which: Sequence[str]) -> str:
+    # The first key alone says in which shards to look. Pairs in one IN would be shorter, but
+    # MariaDB reads the whole table for a single one.
+    firsts = ", ".join(_value(keys[0], number) for number in range(len(which)))
+    among = f"`{keys[0]}` IN ({firsts})"
+    return among if len(keys) == 1 else f"{among} AND ({' OR '.join(which)})"
+
+
+def _value(name: str, number: int) -> str:
+    return f"%({name}_{number})s"

@@ -21,7 +21,8 @@ EXPECTED = {
     "orders.commands.orders.lock_order",
     "orders.queries.order_by_id",
     "common.idempotency.finish_all",
-    "common.rows.insert_rows",
+    "common.idempotency.claim_all",
+    "orders.commands.begin._begin",
     "common.outbox.append_all",
 }
 

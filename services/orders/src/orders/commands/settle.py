@@ -7,21 +7,19 @@ exactly one settles it, and its event goes out with it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Case, CursorResult, Update, bindparam, case, func, insert, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from common import idempotency, outbox
 from common.contracts import OrderRejected
 from common.events import Envelope
 from common.idempotency import Answer
+from common.rows import insert_rows, update_rows
 from orders import events
 from orders.commands.carts import return_cart
 from orders.models import Attempt, Base, Order, OrderItem
 
-_ADD_ITEMS = insert(Base.metadata.tables["order_items"])
 SETTLED = 2
 """An order's version once it is confirmed or rejected."""
 UNAVAILABLE = "unavailable"
@@ -98,52 +96,36 @@ def settle_orders(session: Session, settlements: Sequence[Settlement]) -> list[b
 
 def _settle(session: Session, settlements: Sequence[Settlement]) -> int:
     """Settle each order that is still pending and still this holder's; returns how many."""
-    values: dict[str, Any] = {}
-    for number, settlement in enumerate(settlements):
-        values |= {f"{name}_{number}": value for name, value in _values(settlement).items()}
-    done: CursorResult[Any] = session.connection().execute(_settling(len(settlements)), values)
-    return done.rowcount
+    return update_rows(
+        session,
+        Base.metadata.tables["orders"],
+        [_outcome(settlement) for settlement in settlements],
+        keys=["id"],
+        still=["fence"],
+        optional=["currency"],
+        also=f"held_until = NULL, version = {SETTLED}",
+        where="status = 'pending'",
+    )
 
 
-def _values(settlement: Settlement) -> dict[str, Any]:
+def _outcome(settlement: Settlement) -> dict[str, Any]:
     order = settlement.order
     return {
-        "an_id": settlement.attempt.order_id,
-        "a_fence": settlement.attempt.fence,
-        "a_status": "rejected" if order is None else "confirmed",
-        "a_reason": settlement.reason,
-        "a_total_minor": order and order.total_minor,
-        "a_currency": order and order.currency,
-        "a_placed_at": order and order.placed_at,
+        "id": settlement.attempt.order_id,
+        "fence": settlement.attempt.fence,
+        "status": "rejected" if order is None else "confirmed",
+        "reason": settlement.reason,
+        "total_minor": order and order.total_minor,
+        "currency": order and order.currency,
+        "placed_at": order and order.placed_at,
     }
-
-
-@cache
-def _settling(count: int) -> Update:
-    # Made once for each size of a batch: to make and compile it costs more than to run it.
-    ids = [bindparam(f"an_id_{number}", type_=Order.id.type) for number in range(count)]
-
-    def each(column: InstrumentedAttribute[Any]) -> Case[Any]:
-        values = [bindparam(f"a_{column.key}_{n}", type_=column.type) for n in range(count)]
-        return case(dict(zip(ids, values, strict=True)), value=Order.id)
-
-    changed = (Order.status, Order.reason, Order.total_minor, Order.placed_at)
-    still_theirs = Order.id.in_(ids), Order.status == "pending", Order.fence == each(Order.fence)
-    return (
-        update(Order)
-        .where(*still_theirs)
-        .values({column: each(column) for column in changed})
-        .values(currency=func.coalesce(each(Order.currency), Order.currency))
-        .values(held_until=None, version=SETTLED)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _add_items(session: Session, settlements: Sequence[Settlement]) -> None:
     orders = [settlement.order for settlement in settlements if settlement.order is not None]
     rows = [_row(item) for order in orders for item in order.items]
     if rows:
-        session.connection().execute(_ADD_ITEMS, rows)
+        insert_rows(session, Base.metadata.tables["order_items"], rows)
 
 
 def _row(item: OrderItem) -> dict[str, Any]:
