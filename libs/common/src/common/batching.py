@@ -157,7 +157,7 @@ class Batcher(Generic[Item, Result]):
             caller.has_lane = False
             batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
         try:
-            outcomes = self._outcomes([item for _, _, item in batch])
+            outcomes = outcomes_of(self._work, [item for _, _, item in batch])
         finally:
             with self._lock:
                 self._pass_on()
@@ -175,19 +175,23 @@ class Batcher(Generic[Item, Result]):
             heir.has_lane = True
             heir.tell(LEAD)
 
-    def _outcomes(self, items: Sequence[Item]) -> list[Result | Exception]:
-        if not items:
-            return []
-        try:
-            return list(self._work(items))
-        except Unavailable as error:
-            # A copy each: an exception that several threads raise would collect all their frames.
-            return [copy(error) for _ in items]
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is one item's trouble
-            if len(items) == 1:
-                return [error]
-            middle = len(items) // 2
-            return self._outcomes(items[:middle]) + self._outcomes(items[middle:])
+
+def outcomes_of(
+    work: Callable[[Sequence[Item]], Sequence[Result | Exception]], items: Sequence[Item]
+) -> list[Result | Exception]:
+    """What *work* makes of these items, in their order; see ``Batcher`` for what it may raise."""
+    if not items:
+        return []
+    try:
+        return list(work(items))
+    except Unavailable as error:
+        # A copy each: an exception that several threads raise would collect all their frames.
+        return [copy(error) for _ in items]
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is one item's trouble
+        if len(items) == 1:
+            return [error]
+        middle = len(items) // 2
+        return outcomes_of(work, items[:middle]) + outcomes_of(work, items[middle:])
 
 
 def _late() -> Unavailable:

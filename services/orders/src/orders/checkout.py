@@ -10,20 +10,19 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from common.batching import Batcher
-from common.clock import utcnow
-from common.context import current_trace
 from common.db import Database
 from common.idempotency import Answer, Key
 from common.logs import get_logger
-from common.problems import Problem, Unavailable
-from orders import answers, queries
-from orders.catalog import Catalog, Reservation, Wanted
+from common.problems import Unavailable
+from orders import queries
+from orders.catalog import Catalog
 from orders.commands.begin import Begun, Wish, answer_likewise, begin_orders, take_over_lapsed
-from orders.commands.settle import Settlement, abandoned, confirmed, refused, settle_orders
+from orders.commands.settle import Settlement
 from orders.config import Config
-from orders.errors import BeingPlaced, Refused, ReservationImpossible
+from orders.endings import Endings
+from orders.errors import BeingPlaced, ReservationImpossible
 from orders.measures import SETTLED
-from orders.models import Attempt, Order, OrderItem
+from orders.models import Attempt
 
 log = get_logger(__name__)
 
@@ -47,19 +46,18 @@ class Placement:
 class Checkout:
     """Places orders, and settles those that somebody left behind.
 
-    Each of the three steps is done for all orders together that have come to it.
+    Each of the two steps, to begin and to end, is done for all orders together that have come to
+    it.
     """
 
     def __init__(
         self, database: Database, catalog: Catalog, *, hold_seconds: float, currency: str
     ) -> None:
         self._database = database
-        self._catalog = catalog
         self._hold_seconds = hold_seconds
         self._currency = currency
         self._beginnings = Batcher[Wish, Attempt | Answer]("orders_begin", self._begin_all)
-        self._reservations = Batcher[Wanted, Reservation]("orders_reserve", self._reserve_all)
-        self._settlements = Batcher[Settlement, bool]("orders_settle", self._settle_all)
+        self._endings = Endings(database, catalog, currency=currency)
 
     @classmethod
     def connect(cls, config: Config, database: Database, catalog: Catalog) -> "Checkout":
@@ -137,7 +135,7 @@ class Checkout:
             if not is_hopeless and attempt.fence < MOST_HOLDERS:
                 log.warning("order_waits", order_id=str(attempt.order_id), holder=attempt.fence)
                 return False
-            self._settlements.submit(abandoned(attempt))
+            self._endings.abandon(attempt)
         return True
 
     def _begin_all(self, wishes: Sequence[Wish]) -> Sequence[Begun]:
@@ -146,40 +144,23 @@ class Checkout:
             begin_orders, wishes, currency=currency, hold_seconds=hold_seconds
         )
 
-    def _reserve_all(self, wanted: Sequence[Wanted]) -> Sequence[Reservation | Problem]:
-        return self._catalog.reserve_all(wanted, currency=self._currency)
-
-    def _settle_all(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
-        return self._database.run(settle_orders, settlements)
-
     def _settle(self, attempt: Attempt) -> Placement:
-        try:
-            reservation = self._reservations.submit(_wanted(attempt))
-        except Refused as refusal:
-            return self._refuse(attempt, refusal)
-        return self._confirm(attempt, reservation)
+        """Ask catalog, and settle what it decides.
 
-    def _confirm(self, attempt: Attempt, reservation: Reservation) -> Placement:
-        order = _standing(attempt, reservation)
-        answer = answers.of_order(order)
-        if not self._settlements.submit(confirmed(attempt, order, answer)):
+        Raises:
+            Unavailable: It did not decide, or nobody knows; the order is still pending, or settled.
+        """
+        end = self._endings.end(attempt)
+        if end is None:
             return self._became(attempt.order_id)
-        SETTLED.labels("confirmed").inc()
-        log.info("order_confirmed", order_id=str(order.id), lines=len(order.items))
-        return Placement(answer=answer, is_replay=False)
-
-    def _refuse(self, attempt: Attempt, refusal: Refused) -> Placement:
-        answer = answers.of_refusal(refusal)
-        if not self._settlements.submit(refused(attempt, reason=refusal.code, answer=answer)):
-            return self._became(attempt.order_id)
-        SETTLED.labels("rejected").inc()
-        log.info("order_refused", order_id=str(attempt.order_id), reason=refusal.code)
-        return Placement(answer=answer, is_replay=False)
+        assert end.answer is not None
+        _tell(end)
+        return Placement(answer=end.answer, is_replay=False)
 
     def _abandon(self, attempt: Attempt, error: Unavailable) -> Placement:
         # Also where the database broke while we confirmed, and nobody knows whether that was
         # committed: if it was, there is nothing pending to abandon, and the answer is there.
-        if self._settlements.submit(abandoned(attempt)):
+        if self._endings.abandon(attempt):
             SETTLED.labels("abandoned").inc()
             log.warning("order_abandoned", order_id=str(attempt.order_id))
             raise error
@@ -205,34 +186,12 @@ class Checkout:
         return Placement(answer=known.answer, is_replay=True)
 
 
-def _wanted(attempt: Attempt) -> Wanted:
-    return Wanted(
-        order_id=attempt.order_id,
-        lines=attempt.lines,
-        expected_total=attempt.expected_total,
-        trace=current_trace(),
-    )
-
-
-def _standing(attempt: Attempt, reservation: Reservation) -> Order:
-    """The order as it stands once it is confirmed."""
-    return Order(
-        id=attempt.order_id,
-        customer_id=attempt.key.owner_id,
-        status="confirmed",
-        total_minor=reservation.total,
-        currency=reservation.currency,
-        placed_at=utcnow(),
-        items=[
-            OrderItem(
-                order_id=attempt.order_id,
-                product_id=line.product_id,
-                customer_id=attempt.key.owner_id,
-                sku=line.sku,
-                name=line.name,
-                quantity=line.quantity,
-                unit_price_minor=line.unit_price,
-            )
-            for line in reservation.items
-        ],
-    )
+def _tell(end: Settlement) -> None:
+    """Say in the log and in the measures what became of an order."""
+    order_id = str(end.attempt.order_id)
+    if end.order is None:
+        SETTLED.labels("rejected").inc()
+        log.info("order_refused", order_id=order_id, reason=end.reason)
+    else:
+        SETTLED.labels("confirmed").inc()
+        log.info("order_confirmed", order_id=order_id, lines=len(end.order.items))

@@ -28,8 +28,8 @@ MANY = 32
 def flood(database, checkout, catalog, shopper):
     """Places these orders, each a request's id and its items, all behind another one.
 
-    That one is held at each of the three steps until all the others wait for it. Gives the answers
-    by key; the other one's key is ``ahead``.
+    That one is held at each of the two steps until all the others wait for it. Gives the answers by
+    key; the other one's key is ``ahead``.
     """
     answers, commits = {}, []
 
@@ -46,8 +46,6 @@ def flood(database, checkout, catalog, shopper):
             commits.append(1)
             if len(commits) == 1:
                 all_wait_at(checkout._beginnings)
-            elif len(commits) == 3:
-                all_wait_at(checkout._settlements)
 
         everybody = {"ahead": (f"{1000:032x}", [(LAMP, 1)])} | orders
         threads = [Thread(target=order, args=(key, *wanted)) for key, wanted in everybody.items()]
@@ -58,7 +56,7 @@ def flood(database, checkout, catalog, shopper):
             eventually(lambda: commits, what="the order ahead")
             for thread in threads[1:]:
                 thread.start()
-            all_wait_at(checkout._reservations)
+            all_wait_at(checkout._endings._ends)
             catalog.gate.set()
         finally:
             for thread in threads:
@@ -238,7 +236,7 @@ def test_a_holder_that_lost_its_order_does_not_keep_others_from_ending(database,
     database.run(take_over_lapsed, hold_seconds=60)
     attempts += [begin(database, {LAMP: 1}, key=f"k{number}") for number in range(6)]
 
-    ended = checkout._settlements.submit_all([abandoned(attempt) for attempt in attempts])
+    ended = checkout._endings._abandonments.submit_all([abandoned(attempt) for attempt in attempts])
 
     assert ended == [False] + [True] * 6
     assert ledger.statuses() == ["pending"] + ["rejected"] * 6

@@ -29,7 +29,7 @@ def lose_connection(checkout, database, monkeypatch):
                     database.run(command, *arguments, **named)
                 raise Unavailable
 
-        monkeypatch.setattr(checkout, "_database", Losing())
+        monkeypatch.setattr(checkout._endings, "_database", Losing())
 
     return arm
 

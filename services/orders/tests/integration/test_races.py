@@ -13,13 +13,13 @@ from common.idempotency import Answer, InProgress
 from common.problems import Problem
 from orders import answers
 from orders.catalog import Reservation, ReservedLine
-from orders.checkout import _standing
 from orders.commands import begin as beginnings
 from orders.commands import settle
 from orders.commands.begin import take_over_lapsed
 from orders.commands.carts import return_cart
 from orders.commands.orders import cancel_order, tell_outcome
 from orders.commands.settle import abandoned, confirmed, refused
+from orders.endings import _standing
 from orders.models import CartItem
 from orders.schemas import OrderIn
 
