@@ -4,15 +4,20 @@
 from typing import Any, Self
 
 import orjson
-from pybreaker import CircuitBreaker, CircuitBreakerError
 from urllib3 import BaseHTTPResponse, Timeout, connection_from_url
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 from urllib3.util import Retry, parse_url
 
 from common.context import current_trace
+from common.hiding import hidden
 from common.problems import Unavailable
 from common.tokens import ServiceTokens
 from common.traces import calling
+
+# A breaker may keep its state in Redis. Ours do not, and a worker has no other use for its client,
+# which is six megabytes.
+with hidden("redis"):
+    from pybreaker import CircuitBreaker, CircuitBreakerError
 
 CONNECT_SECONDS = 0.5
 FAILURES_BEFORE_OPEN = 8

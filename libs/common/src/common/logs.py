@@ -10,17 +10,13 @@ from typing import Any, TextIO
 import orjson
 
 from common.context import current_trace
+from common.hiding import hidden
 
 # structlog paints tracebacks with rich where it finds it, and it looks once: while it is imported.
 # Our logs are JSON; not finding it saves each process five megabytes.
-_rich = sys.modules.pop("rich", None)
-sys.modules["rich"] = None  # type: ignore[assignment]
-import structlog  # noqa: E402
-from structlog.typing import EventDict, WrappedLogger  # noqa: E402
-
-del sys.modules["rich"]
-if _rich is not None:
-    sys.modules["rich"] = _rich
+with hidden("rich"):
+    import structlog
+    from structlog.typing import EventDict, WrappedLogger
 
 HIDDEN = "[hidden]"
 SECRET_FIELDS = frozenset(
