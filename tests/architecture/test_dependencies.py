@@ -120,7 +120,7 @@ for service in sys.argv[1:]:
     for line in output.splitlines():
         service, *loaded = line.split()
         assert "sqlalchemy" in loaded
-        assert not {"flask", "apiflask", "alembic", "gunicorn"} & set(loaded), service
+        assert not {"flask", "apiflask", "alembic", "gunicorn", "redis"} & set(loaded), service
     assert len(output.splitlines()) == len(services) >= 5
 
 
@@ -140,3 +140,14 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
     assert len(services) >= 5
     assert {"pydantic", "click"} <= set(output.split())
     assert not {"sqlalchemy", "pika", "redis", "flask", "alembic"} & set(output.split())
+
+
+def test_a_start_of_the_local_stack_does_not_begin_with_imports():
+    """The broker, which takes longest, waits for this; what a later step needs is imported there."""
+    program = "import souk_local.__main__, sys; print(*sys.modules)"
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert "souk_local.stack" in output.split()
+    assert not {"alembic", "sqlalchemy", "pydantic", "pika", "redis"} & set(output.split())

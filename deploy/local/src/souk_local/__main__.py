@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from common.amqp import TopologyConflict
 from souk_local import logs as stack_logs
 from souk_local.commands import CommandFailed
 from souk_local.console import Terminal
@@ -37,7 +36,6 @@ SAID_CLEARLY = (
     PermissionError,
     PortTaken,
     ServerNotReady,
-    TopologyConflict,
     ValueError,
 )
 

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.migrations import migrate_to_head
 from common.roles import migrations_of
 from souk_local.commands import run_service_command
 from souk_local.console import Terminal
@@ -64,6 +63,9 @@ class Startup:
         self._await(self.environments.redis)
 
     def migrate(self) -> None:
+        # Half a second, in which the broker has begun to start.
+        from common.migrations import migrate_to_head  # noqa: PLC0415
+
         # What every service's role `migrate` does, in one process: five interpreters that import
         # Alembic would cost the two processors of a small machine as much as all the rest.
         for schema in self.environments.schemas():

@@ -3,15 +3,18 @@
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.markup import escape
 
-from soukctl.config import Config
 from soukctl.console import BESIDE, OUTPUT, json_option, say_json
 from soukctl.shop import Shop
+
+# The local stack shows audits too, and its start shall not wait for pydantic.
+if TYPE_CHECKING:
+    from soukctl.config import Config
 
 VERDICT_SECONDS = 120.0
 
@@ -40,7 +43,7 @@ def show(checks: Iterable[dict[str, Any]], console: Console = OUTPUT) -> None:
 @click.command()
 @json_option
 @click.pass_obj
-def audit(config: Config, *, as_json: bool) -> None:
+def audit(config: "Config", *, as_json: bool) -> None:
     """Prove that orders, stock, ledger and events agree; fails when a rule is broken."""
     with BESIDE.status("Comparing orders, stock, ledger and events"):
         checks = ask(*config.need("gateway_url", "admin_username", "admin_password"))

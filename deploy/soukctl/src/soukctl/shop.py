@@ -4,11 +4,13 @@
 import time
 from collections.abc import Callable, Collection, Iterator
 from http import HTTPStatus
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode
 
-from soukctl.config import Config
 from soukctl.gateway import Answer, GatewayClient
+
+if TYPE_CHECKING:
+    from soukctl.config import Config
 
 PAGE = 200
 """So many things the shop lists at once at most."""
@@ -38,7 +40,7 @@ class Shop:
         self._admin: GatewayClient | None = None
 
     @classmethod
-    def of(cls, config: Config) -> Self:
+    def of(cls, config: "Config") -> Self:
         return cls(*config.need("gateway_url", "admin_username", "admin_password"))
 
     @property

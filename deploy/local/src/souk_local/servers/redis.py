@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private Redis: a cache that forgets everything when it stops, as the design wants it."""
 
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-import redis
-
 from souk_local.servers.server import LOOPBACK, PROBE_TIMEOUT_SECONDS, Server, write_private
 
+WELCOME = b"+OK\r\n+PONG\r\n"
 CONFIGURATION = """\
 bind {host}
 port {port}
@@ -56,7 +56,10 @@ class Redis(Server):
 
     def is_ready(self) -> bool:
         try:
-            with redis.Redis.from_url(self.url, socket_timeout=PROBE_TIMEOUT_SECONDS) as client:
-                return bool(client.ping())
-        except redis.RedisError:
+            with socket.create_connection(
+                (LOOPBACK, self.port), timeout=PROBE_TIMEOUT_SECONDS
+            ) as connection:
+                connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
+                return connection.makefile("rb").read(len(WELCOME)) == WELCOME
+        except OSError:
             return False

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 LOOPBACK = "127.0.0.1"
 PROBE_TIMEOUT_SECONDS = 2.0
-PROBE_INTERVAL_SECONDS = 0.2
+PROBE_INTERVAL_SECONDS = 0.05
 
 
 class ServerNotReady(Exception):
