@@ -2,6 +2,8 @@
 // Whether a token is one of ours and still good. Everything here is decided by us, nothing by the
 // token: it can't choose the algorithm, nor say where its key is.
 
+import tokens from 'tokens.js';
+
 const ALGORITHM = 'ES256';
 const ROLES = ['admin', 'user', 'analyst'];
 const KEY_ID = /^[A-Za-z0-9_.-]{1,128}$/;
@@ -11,6 +13,8 @@ const COORDINATE_BYTES = 32;
 // A P-256 public key as SubjectPublicKeyInfo is this and the two coordinates.
 const KEY_PREFIX = '3059301306072a8648ce3d020106082a8648ce3d03010703420004';
 const LONGEST_VERDICT_SECONDS = 30;
+// So long after a write further ones are not looked at again.
+const WRITE_SECONDS = 8;
 // As long as a slow write may take, the second for which a page is cached, and what a replica of the
 // database may be behind.
 const WRITER_SECONDS = 16;
@@ -21,23 +25,33 @@ async function answer(r) {
     const now = Math.floor(Date.now() / 1000);
     const verdict = await judge(r, token, now);
     if (verdict.error) {
-        r.headersOut['X-Auth-Error'] = verdict.error;
-        r.headersOut['X-Accel-Expires'] = '0';
-        r.return(r.headersIn['X-Auth-Mode'] === 'required' ? 401 : 200);
+        refuse(r, verdict.error);
         return;
     }
     const claims = verdict.claims;
+    const name = encodeURIComponent(claims.name);
+    // nginx keeps an answer through the whole of its last second, so the last one is left out.
+    const until = (seconds) => Math.min(now + seconds, claims.exp - 1);
     const writes = r.headersIn['X-Auth-Writes'] === '1';
-    const longest = writes ? WRITER_SECONDS : LONGEST_VERDICT_SECONDS;
+    if (writes) {
+        const who = 'sub=' + claims.sub + '&role=' + claims.role + '&name=' + name;
+        const kept = '&until=' + until(WRITE_SECONDS + WRITER_SECONDS) + '&token=' + tokens.hash(r);
+        if ((await r.subrequest('/_writer', who + kept)).status !== 204) {
+            refuse(r, 'unavailable');
+            return;
+        }
+    }
     r.headersOut['X-Auth-Sub'] = claims.sub;
     r.headersOut['X-Auth-Role'] = claims.role;
-    r.headersOut['X-Auth-Name'] = encodeURIComponent(claims.name);
-    if (writes) {
-        r.headersOut['X-Auth-Writer'] = '1';
-    }
-    // nginx keeps an answer through the whole of its last second, so the last one is left out.
-    r.headersOut['X-Accel-Expires'] = String(Math.min(longest, claims.exp - now - 1));
+    r.headersOut['X-Auth-Name'] = name;
+    r.headersOut['X-Accel-Expires'] = '@' + until(writes ? WRITE_SECONDS : LONGEST_VERDICT_SECONDS);
     r.return(204);
+}
+
+function refuse(r, error) {
+    r.headersOut['X-Auth-Error'] = error;
+    r.headersOut['X-Accel-Expires'] = '0';
+    r.return(r.headersIn['X-Auth-Mode'] === 'required' ? 401 : 200);
 }
 
 async function judge(r, token, now) {

@@ -4,8 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import re
+import struct
 import threading
 import time
+from typing import NamedTuple
 
 import pytest
 
@@ -183,13 +186,14 @@ def test_token_whose_parts_are_no_objects_is_invalid(gateway, content):
     assert (answer.status, answer.json()["code"]) == (401, "token_invalid")
 
 
-def test_cached_verdict_ends_with_the_token(gateway, issuer):
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_cached_verdict_ends_with_the_token(gateway, issuer, method):
     expires_at = int(time.time()) + 3
     token = issuer.token(exp=expires_at)
 
     def refused():
         asked_at = time.time()
-        answer = gateway.ask(PRIVATE, token=token)
+        answer = gateway.ask(PRIVATE, method, token=token)
         assert answer.status == 401 or asked_at < expires_at
         return answer.status == 401 and answer
 
@@ -206,6 +210,60 @@ def test_verdicts_and_keys_are_kept(start_gateway, own_services, issuer):
         assert gateway.ask(PRIVATE, token=token).status == 200
         assert gateway.ask(PRIVATE, token=issuer.token()).status == 200
     assert len(own_services["auth"].asked("/.well-known/jwks.json")) == 1
+
+
+class Kept(NamedTuple):
+    """A verdict in the cache: in which file, and until when it is good."""
+
+    file: int
+    until: int
+
+
+def kept_verdicts(gateway, token):
+    """What is kept for reads and for writes with a token."""
+    found = {}
+    for path in (gateway.directory / "run" / "verdict_cache").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            # nginx begins with a number for its format, and then this time.
+            (until,) = struct.unpack_from("=q", content, 8)
+            key = re.search(rb"\nKEY: (.+)\n", content)[1]
+            found[key] = Kept(path.stat().st_ino, until)
+    of_token = base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=")
+    assert set(found) == {of_token, b"1" + of_token}
+    return found[of_token], found[b"1" + of_token]
+
+
+def test_next_writes_with_a_token_are_not_checked_again(start_gateway, own_services, issuer):
+    gateway = start_gateway()
+    token = issuer.token()
+    assert gateway.ask(PRIVATE, "POST", token=token).status == 200
+    kept = kept_verdicts(gateway, token)
+    for method in ["POST", "GET", "PATCH", "HEAD", "DELETE", "GET"]:
+        assert gateway.ask(PRIVATE, method, token=token).status == 200
+        assert own_services["orders"].last().header("X-User-Id") == "7"
+    assert kept_verdicts(gateway, token) == kept
+
+
+def test_writer_is_known_for_sixteen_seconds_after_the_last_write(start_gateway, issuer):
+    """The last write is one that was let through when its verdict was about to end."""
+    gateway = start_gateway()
+    token = issuer.token()
+    assert gateway.ask(PRIVATE, token=token).status == 200
+    assert gateway.ask(PRIVATE, "POST", token=token).status == 200
+    reads, writes = kept_verdicts(gateway, token)
+    assert reads.until - writes.until >= 16
+    assert reads.until <= time.time() + 30
+
+
+@pytest.mark.parametrize("seconds", [4, 12])
+def test_no_verdict_outlives_its_token(start_gateway, issuer, seconds):
+    gateway = start_gateway()
+    expires_at = int(time.time()) + seconds
+    token = issuer.token(exp=expires_at)
+    assert gateway.ask(PRIVATE, "POST", token=token).status == 200
+    # nginx keeps an answer through the whole of its last second.
+    assert max(kept.until for kept in kept_verdicts(gateway, token)) == expires_at - 1
 
 
 def test_bad_verdicts_are_not_kept_for_others(gateway, issuer, make_issuer):
