@@ -2,7 +2,7 @@
 """Consuming: each event's effect happens once, however often the event is delivered."""
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -191,9 +191,7 @@ class Subscriber:
                 self._refuse(consumer, items[0], error)
             return
         consumer.acknowledge([item.delivery for item in items])
-        for item in items:
-            self._tell(item, is_duplicate=item.envelope.id in duplicates)
-            duplicates.add(item.envelope.id)
+        self._tell(items, duplicates)
 
     def _handle(self, session: Session, items: Sequence[_Item]) -> set[UUID]:
         """Handle each event that is new; returns the ids of the others."""
@@ -211,9 +209,8 @@ class Subscriber:
 
     def _handle_once(self, session: Session, items: Mapping[UUID, _Item]) -> set[UUID]:
         consumer = self._topology.service
-        known = inbox.already_handled(session, consumer, items.keys())
         # The inbox comes first: a second worker with the same event fails here, before any effect.
-        inbox.remember(session, consumer, items.keys() - known)
+        known = inbox.remember_new(session, consumer, items.keys())
         together: defaultdict[type[Event], list[_Item]] = defaultdict(list)
         for item in (item for event_id, item in items.items() if event_id not in known):
             event_class = type(item.event)
@@ -241,20 +238,27 @@ class Subscriber:
             ]
             return handler(session, received)
 
-    def _tell(self, item: _Item, *, is_duplicate: bool) -> None:
-        envelope, outcome = item.envelope, "duplicate" if is_duplicate else "done"
-        HANDLED.labels(envelope.type, outcome).inc()
-        if not is_duplicate:
-            LAG.labels(envelope.type).observe((utcnow() - envelope.time).total_seconds())
-        # Of a stream each event is counted, and none told of.
-        if type(item.event) not in self._streamed:
-            with traced(envelope.as_cause()):
-                log.info(
+    def _tell(self, items: Sequence[_Item], duplicates: Collection[UUID]) -> None:
+        known, outcomes = set(duplicates), Counter[tuple[str, str]]()
+        now, lines = utcnow(), log.bind()
+        for item in items:
+            envelope = item.envelope
+            outcome = "duplicate" if envelope.id in known else "done"
+            known.add(envelope.id)
+            outcomes[envelope.type, outcome] += 1
+            if outcome == "done":
+                LAG.labels(envelope.type).observe((now - envelope.time).total_seconds())
+            # Of a stream each event is counted, and none told of.
+            if type(item.event) not in self._streamed:
+                lines.info(
                     "event_handled",
                     event_type=envelope.type,
                     event_id=str(envelope.id),
                     outcome=outcome,
+                    correlation_id=envelope.correlationid,
                 )
+        for labels, count in outcomes.items():
+            HANDLED.labels(*labels).inc(count)
 
     def _refuse(self, consumer: Consumer, item: _Item, error: Exception) -> None:
         delivery, reason = item.delivery, f"{type(error).__name__}: {error}"[:500]

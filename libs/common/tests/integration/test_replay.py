@@ -93,8 +93,7 @@ def test_without_the_inbox_a_replay_counts_twice(
     replayer, publish, shop, consume, events, in_thread, monkeypatch
 ):
     """The control of the test above."""
-    monkeypatch.setattr(inbox, "already_handled", lambda *_: set())
-    monkeypatch.setattr(inbox, "remember", lambda *_: None)
+    monkeypatch.setattr(inbox, "remember_new", lambda *_: set())
     event = events.placed("order-1", units=3)
 
     with in_thread(consume):

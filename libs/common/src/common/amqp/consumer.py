@@ -4,6 +4,7 @@
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from pika import BasicProperties
@@ -36,6 +37,27 @@ class Delivery:
     properties: BasicProperties
 
 
+class Unfinished:
+    """The tags of what has arrived and is not acknowledged, in their order."""
+
+    def __init__(self) -> None:
+        self._tags: dict[int, None] = {}
+
+    def add(self, tag: int) -> None:
+        self._tags[tag] = None
+
+    def finish(self, tags: set[int]) -> list[tuple[int, bool]]:
+        """What to acknowledge for *tags*: each with whether it speaks for all before it, too.
+
+        One does where none before it is left unfinished.
+        """
+        first = list(takewhile(tags.__contains__, self._tags))
+        for tag in tags:
+            del self._tags[tag]
+        words = [(first[-1], len(first) > 1)] if first else []
+        return words + [(tag, False) for tag in sorted(tags.difference(first))]
+
+
 class Consumer:
     """A connection that receives; it belongs to the thread that made it.
 
@@ -51,6 +73,7 @@ class Consumer:
         self._most = most
         self._arrived: deque[Delivery] = deque()
         self._in_hand: Counter[str] = Counter()
+        self._unfinished = Unfinished()
         self._line = Line(url, name)
         self._line.open()
         self._consume(queues)
@@ -70,6 +93,7 @@ class Consumer:
             _channel: Channel, method: Basic.Deliver, properties: BasicProperties, body: bytes
         ) -> None:
             self._in_hand[queue] += 1
+            self._unfinished.add(method.delivery_tag)
             self._arrived.append(
                 Delivery(
                     queue=queue,
@@ -98,12 +122,11 @@ class Consumer:
         return [self._arrived.popleft() for _ in range(min(self._most, len(self._arrived)))]
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell the broker that these are done, each by its own tag, never ``multiple``."""
-        channel = self._line.channel
-        for delivery in deliveries:
-            channel.basic_ack(delivery.tag)
-            self._in_hand[delivery.queue] -= 1
-        self._line.flush()
+        """Tell the broker that these are done, and never anything of what is not."""
+        with self._line.writing() as channel:
+            for tag, multiple in self._unfinished.finish({one.tag for one in deliveries}):
+                channel.basic_ack(tag, multiple)
+        self._in_hand.subtract(one.queue for one in deliveries)
 
     def retry_later(self, delivery: Delivery, reason: str) -> None:
         """Put *delivery* into its retry queue with one attempt more, then acknowledge it here."""

@@ -7,7 +7,8 @@ are no threads to guard against, and what is written before a wait leaves togeth
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any
 
@@ -20,6 +21,7 @@ from common.amqp.connection import BROKER_ERRORS, CONNECT_SECONDS, BrokerUnavail
 
 TIDY_SECONDS = 0.5
 CONFIRM_SECONDS = 10.0
+WRITTEN_TOGETHER = 64 * 1024
 
 Message = tuple[str, bytes, BasicProperties]
 """Routing key, body, properties."""
@@ -44,6 +46,35 @@ class Confirms:
             self.refused.update(ids)
 
 
+class _Connection(SelectConnection):  # type: ignore[misc] # pika has no types here
+    """pika's, which writes each frame by itself, three for a message; save for what we gather."""
+
+    _gathered: bytearray | None = None
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Write what is told in the block in few large pieces."""
+        self._gathered = bytearray()
+        try:
+            yield
+        finally:
+            self._write_gathered()
+            self._gathered = None
+
+    def _adapter_emit_data(self, data: bytes) -> None:
+        if self._gathered is None:
+            super()._adapter_emit_data(data)
+            return
+        self._gathered += data
+        if len(self._gathered) >= WRITTEN_TOGETHER:
+            self._write_gathered()
+
+    def _write_gathered(self) -> None:
+        if self._gathered:
+            super()._adapter_emit_data(bytes(self._gathered))
+            self._gathered.clear()
+
+
 class Line:
     """A channel in confirm mode, open from ``open`` until it breaks or is closed.
 
@@ -58,7 +89,7 @@ class Line:
         self._parameters.stack_timeout = connect_seconds
         # A little longer than pika itself: whatever it gives up, it also closes.
         self._patience = connect_seconds + TIDY_SECONDS
-        self.connection: SelectConnection | None = None
+        self.connection: _Connection | None = None
         self._channel: Channel | None = None
         self._next_tag = 1
         self._confirms = Confirms()
@@ -88,7 +119,7 @@ class Line:
         self.close()
         self._failure = None
         try:
-            self.connection = SelectConnection(
+            self.connection = _Connection(
                 self._parameters,
                 on_open_callback=lambda connection: connection.channel(
                     on_open_callback=self._on_channel
@@ -107,12 +138,11 @@ class Line:
         Raises:
             BrokerUnavailable: The connection broke.
         """
-        channel = self.channel
-        for key, body, properties in messages:
-            self._confirms.waiting[self._next_tag] = str(properties.message_id)
-            self._next_tag += 1
-            channel.basic_publish(exchange, key, body, properties, mandatory=True)
-        self.flush()
+        with self.writing() as channel:
+            for key, body, properties in messages:
+                self._confirms.waiting[self._next_tag] = str(properties.message_id)
+                self._next_tag += 1
+                channel.basic_publish(exchange, key, body, properties, mandatory=True)
 
     def confirmed(self, *, timeout: float = CONFIRM_SECONDS) -> set[str]:
         """Wait for the confirms of all that was sent; returns the ids of those not taken.
@@ -128,6 +158,19 @@ class Line:
             raise self.broken("no confirm in time")
         refused, self._confirms.refused = self._confirms.refused, set()
         return refused
+
+    @contextmanager
+    def writing(self) -> Iterator[Channel]:
+        """The open channel; what it is told in the block leaves together after it.
+
+        Raises:
+            BrokerUnavailable: The connection broke.
+        """
+        channel = self.channel
+        assert self.connection is not None
+        with self.connection.gathering():
+            yield channel
+        self.flush()
 
     def flush(self) -> None:
         """Let the loop write what can be written, and read what is there."""

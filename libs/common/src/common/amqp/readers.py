@@ -19,8 +19,8 @@ from common.logs import get_logger
 log = get_logger(__name__)
 
 LOOK_SECONDS = 5.0
-"""Who deletes a queue that is in use is noticed so much later; a new connection looks at once. Nobody
-looks for the sake of what is not told: catalog's readers have 32 queues to ask for."""
+"""Who deletes a queue that is in use is noticed so much later; a new connection looks at once.
+While nothing is told nobody looks: catalog's readers have 32 queues to ask for."""
 NOT_FOUND = 404
 
 
