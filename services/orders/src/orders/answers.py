@@ -8,7 +8,7 @@ import orjson
 
 from common.idempotency import Answer
 from common.problems import Problem
-from orders.models import Order
+from orders.models import Order, Standing
 from orders.schemas import OrderOut
 from orders.seed_schemas import S3OrderOut
 
@@ -17,7 +17,7 @@ S3_PATH = "/order/add"
 CREATED = 201
 
 
-def of_order(order: Order) -> Answer:
+def of_order(order: Order | Standing) -> Answer:
     return Answer(status=CREATED, body=orjson.dumps(OrderOut.of(order).model_dump()))
 
 

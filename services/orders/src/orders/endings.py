@@ -18,7 +18,7 @@ from orders import answers
 from orders.catalog import Catalog, Reservation, Wanted
 from orders.commands.settle import Settlement, abandoned, confirmed, refused, settle_orders
 from orders.errors import Refused
-from orders.models import Attempt, Order, OrderItem
+from orders.models import Attempt, Standing, StandingItem
 
 
 class _Held(NamedTuple):
@@ -103,20 +103,20 @@ def _settlement(attempt: Attempt, word: Reservation | Refused) -> Settlement:
     return confirmed(attempt, order, answers.of_order(order))
 
 
-def _standing(attempt: Attempt, reservation: Reservation) -> Order:
-    """The order as it stands once it is confirmed."""
-    return Order(
+def _standing(attempt: Attempt, reservation: Reservation) -> Standing:
+    customer_id = attempt.key.owner_id
+    return Standing(
         id=attempt.order_id,
-        customer_id=attempt.key.owner_id,
-        status="confirmed",
+        customer_id=customer_id,
+        wanted=attempt.lines,
         total_minor=reservation.total,
         currency=reservation.currency,
         placed_at=utcnow(),
         items=[
-            OrderItem(
+            StandingItem(
                 order_id=attempt.order_id,
                 product_id=line.product_id,
-                customer_id=attempt.key.owner_id,
+                customer_id=customer_id,
                 sku=line.sku,
                 name=line.name,
                 quantity=line.quantity,

@@ -2,10 +2,10 @@
 """What orders tells the world about an order, made from the order itself."""
 
 from common.contracts import OrderCancelled, OrderLine, OrderPlaced, OrderRejected
-from orders.models import Order
+from orders.models import Order, Standing
 
 
-def outcome_of(order: Order) -> OrderPlaced | OrderCancelled | OrderRejected:
+def outcome_of(order: Order | Standing) -> OrderPlaced | OrderCancelled | OrderRejected:
     """The event that says what became of a settled order, with its items loaded."""
     if order.status == "rejected":
         return OrderRejected(order_id=str(order.id), reason=order.reason or "")
@@ -14,7 +14,7 @@ def outcome_of(order: Order) -> OrderPlaced | OrderCancelled | OrderRejected:
 
 
 def told_of(
-    order: Order, kind: type[OrderPlaced] | type[OrderCancelled]
+    order: Order | Standing, kind: type[OrderPlaced] | type[OrderCancelled]
 ) -> OrderPlaced | OrderCancelled:
     """The event of this *kind* about an order that stands or stood, with its items loaded."""
     assert order.total_minor is not None

@@ -110,6 +110,41 @@ class Attempt:
     is_from_cart: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class StandingItem:
+    """One product of a ``Standing`` order; see ``OrderItem``."""
+
+    order_id: UUID
+    product_id: int
+    customer_id: int
+    sku: str | None
+    name: str
+    quantity: int
+    unit_price_minor: int
+
+    @property
+    def subtotal_minor(self) -> int:
+        return self.quantity * self.unit_price_minor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """An ``Order`` as it will stand once it is confirmed.
+
+    Not one of SQLAlchemy's: to make those took an eighth of the time that an order costs.
+    """
+
+    id: UUID
+    customer_id: int
+    wanted: dict[int, int]
+    total_minor: int
+    currency: str
+    placed_at: datetime
+    items: list[StandingItem]
+    status: str = "confirmed"
+    reason: str | None = None
+
+
 class Order(Base):
     """An order: pending, then confirmed or rejected; a confirmed one may be cancelled.
 

@@ -20,7 +20,7 @@ from common.clock import rfc3339
 from common.money import Amount, to_text
 from common.schemas import Line, Schema, Shown
 from orders.catalog import MOST_ID, Product
-from orders.models import MOST_LINES, MOST_UNITS, Order, OrderItem
+from orders.models import MOST_LINES, MOST_UNITS, Order, OrderItem, Standing, StandingItem
 from orders.queries import CartContent
 
 Quantity = Annotated[int, Field(ge=1, le=MOST_UNITS)]
@@ -161,7 +161,7 @@ class OrderItemOut(Shown):
     subtotal: str | None
 
     @classmethod
-    def of(cls, item: OrderItem) -> Self:
+    def of(cls, item: OrderItem | StandingItem) -> Self:
         return cls(
             product_id=item.product_id,
             sku=item.sku,
@@ -192,7 +192,7 @@ class OrderOut(Shown):
     placed_at: str | None
 
     @classmethod
-    def of(cls, order: Order) -> Self:
+    def of(cls, order: Order | Standing) -> Self:
         """An order with its items loaded. A pending or rejected one shows what was asked for."""
         if order.placed_at is None or order.total_minor is None:
             items = [OrderItemOut.wanted(*line) for line in order.wanted.items()]

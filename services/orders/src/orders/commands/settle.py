@@ -18,7 +18,7 @@ from common.idempotency import Answer
 from common.rows import insert_rows, update_rows
 from orders import events
 from orders.commands.carts import return_cart
-from orders.models import Attempt, Base, Order, OrderItem
+from orders.models import Attempt, Base, Standing, StandingItem
 
 SETTLED = 2
 """An order's version once it is confirmed or rejected."""
@@ -34,20 +34,20 @@ class Settlement:
     """How an attempt ends. It is made where its request is worked on: its event tells who asked.
 
     Attributes:
-        order: As it shall stand, with its items, of no session; None where it is rejected.
+        order: As it shall stand; None where it is rejected.
         reason: Why it is rejected.
         answer: What the customer gets now, and again for the same key; None frees the key.
         event: What the world is told, if anything.
     """
 
     attempt: Attempt
-    order: Order | None = None
+    order: Standing | None = None
     reason: str | None = None
     answer: Answer | None = None
     event: Envelope | None = None
 
 
-def confirmed(attempt: Attempt, order: Order, answer: Answer) -> Settlement:
+def confirmed(attempt: Attempt, order: Standing, answer: Answer) -> Settlement:
     """The order stands: ``OrderPlaced``. What was ordered from the cart leaves it."""
     event = Envelope.seal(events.outcome_of(order), aggregate_version=SETTLED)
     return Settlement(attempt=attempt, order=order, answer=answer, event=event)
@@ -128,7 +128,7 @@ def _add_items(session: Session, settlements: Sequence[Settlement]) -> None:
         insert_rows(session, Base.metadata.tables["order_items"], rows)
 
 
-def _row(item: OrderItem) -> dict[str, Any]:
+def _row(item: StandingItem) -> dict[str, Any]:
     return {
         "order_id": item.order_id,
         "product_id": item.product_id,
