@@ -48,7 +48,7 @@ def update_rows(
     *,
     keys: Sequence[str],
     still: Sequence[str] = (),
-    optional: Sequence[str] = (),
+    formulas: Mapping[str, str] = MappingProxyType({}),
     also: str = "",
     where: str = "",
 ) -> int:
@@ -58,11 +58,12 @@ def update_rows(
         rows: Of the same columns in each, with its key.
         keys: The columns that say which row is meant. The first one alone tells shards apart.
         still: Columns that are not written: the row must hold just these values.
-        optional: Columns that None leaves as they are.
+        formulas: SQL by column, of what is written, where ``{}`` stands for the row's own value.
         also: SQL of what else is set, the same for every row.
         where: SQL of what else must be true of a row.
     """
-    shape = _Shape(tuple(rows[0]), tuple(keys), tuple(still), tuple(optional), also, where)
+    written = tuple(formulas.items())
+    shape = _Shape(tuple(rows[0]), tuple(keys), tuple(still), written, also, where)
     return _run(session.connection(), table, _updating(table, shape, len(rows)), rows)
 
 
@@ -98,7 +99,7 @@ class _Shape(NamedTuple):
     names: tuple[str, ...]
     keys: tuple[str, ...]
     still: tuple[str, ...]
-    optional: tuple[str, ...]
+    formulas: tuple[tuple[str, str], ...]
     also: str
     where: str
 
@@ -112,11 +113,10 @@ def _updating(table: Table, shape: _Shape, count: int) -> str:
         values = (f"WHEN {row} THEN {_value(name, n)}" for n, row in enumerate(which))
         return f"CASE {' '.join(values)} END"
 
-    def new(name: str) -> str:
-        return f"COALESCE({each(name)}, `{name}`)" if name in shape.optional else each(name)
-
     written = [name for name in shape.names if name not in {*keys, *shape.still}]
-    changes = [*(f"`{name}` = {new(name)}" for name in written), *filter(None, [shape.also])]
+    formulas = dict(shape.formulas)
+    changes = [f"`{name}` = {formulas.get(name, '{}').format(each(name))}" for name in written]
+    changes += filter(None, [shape.also])
     true = [_among(keys, which), *(f"`{name}` = {each(name)}" for name in shape.still)]
     true += filter(None, [shape.where])
     # Of our own names and texts; what comes from outside is a parameter.

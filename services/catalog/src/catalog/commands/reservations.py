@@ -8,12 +8,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, Update, bindparam, case, insert, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from catalog.commands.stock import products_by_id, put_on_shelf, shelved, warn_if_low
@@ -36,6 +35,7 @@ from common.db import database_clock
 from common.logs import get_logger
 from common.money import to_text
 from common.problems import Problem
+from common.rows import insert_rows, update_rows
 
 log = get_logger(__name__)
 
@@ -86,8 +86,6 @@ _KNOWN = select(
 ).outerjoin_from(
     _clock, Reservation, Reservation.order_id.in_(bindparam("order_ids", expanding=True))
 )
-_REMEMBER = insert(Base.metadata.tables["reservations"])
-_WRITE_DOWN = insert(Base.metadata.tables["stock_ledger"])
 _SETTLE = (
     update(Reservation)
     .where(Reservation.order_id.in_(bindparam("order_ids", expanding=True)))
@@ -169,7 +167,7 @@ def _sell(
             told.append(event)
             rows.append(entry)
     outbox.append_all(session, told)
-    session.connection().execute(_WRITE_DOWN, rows)
+    insert_rows(session, Base.metadata.tables["stock_ledger"], rows)
 
 
 def release_reservation(session: Session, *, order_id: UUID) -> None:
@@ -247,7 +245,7 @@ def _reserve(session: Session, new: Sequence[Asked], *, now: datetime) -> dict[U
     hopeful = [one for one in new if one.order_id not in answers]
     if hopeful:
         answers |= _share_out(session, hopeful, products)
-    session.connection().execute(_REMEMBER, _rows(new, answers, now))
+    insert_rows(session, Base.metadata.tables["reservations"], _rows(new, answers, now))
     return answers
 
 
@@ -326,21 +324,14 @@ def _total(wish: Wish, products: Products) -> int:
 def _hold(session: Session, held: Mapping[int, int]) -> None:
     # One statement for all orders and lines. It adds to what the locked row holds, and never
     # writes a number that was computed elsewhere.
-    values: dict[str, int] = {}
-    for number, (product_id, units) in enumerate(held.items()):
-        values |= {f"id_{number}": product_id, f"units_{number}": units}
-    session.connection().execute(_holding(len(held)), values)
-
-
-@lru_cache(maxsize=128)
-def _holding(count: int) -> Update:
-    ids = [bindparam(f"id_{number}", type_=Stock.product_id.type) for number in range(count)]
-    units = [bindparam(f"units_{number}", type_=Stock.reserved.type) for number in range(count)]
-    more = case(dict(zip(ids, units, strict=True)), value=Stock.product_id)
-    return (
-        update(Stock)
-        .where(Stock.product_id.in_(ids))
-        .values(reserved=Stock.reserved + more, version=Stock.version + 1)
+    rows = [{"product_id": product, "reserved": units} for product, units in held.items()]
+    update_rows(
+        session,
+        Base.metadata.tables["stock"],
+        rows,
+        keys=["product_id"],
+        formulas={"reserved": "reserved + {}"},
+        also="version = version + 1",
     )
 
 

@@ -102,7 +102,7 @@ def _settle(session: Session, settlements: Sequence[Settlement]) -> int:
         [_outcome(settlement) for settlement in settlements],
         keys=["id"],
         still=["fence"],
-        optional=["currency"],
+        formulas={"currency": "COALESCE({}, currency)"},
         also=f"held_until = NULL, version = {SETTLED}",
         where="status = 'pending'",
     )
