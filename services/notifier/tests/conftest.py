@@ -31,7 +31,7 @@ from common.identifiers import uuid7
 from notifier import queries
 from notifier.commands.deliveries import fan_out
 from notifier.config import Config
-from notifier.handlers import EFFECTS
+from notifier.handlers import BATCH_HANDLERS, HANDLERS
 from notifier.models import Delivery, Mailbox, Notice, Recipient
 from notifier.sender import Sender
 
@@ -156,6 +156,14 @@ class Post:
         return [str(message["Subject"]) for message in self.sent]
 
 
+def handle(session: Session, event: Event, sealed: Envelope) -> None:
+    """Do what the subscriber does with a batch of one."""
+    if batch := BATCH_HANDLERS.get(type(event)):
+        batch(session, [(event, sealed)])
+    else:
+        HANDLERS[type(event)](session, event, sealed)
+
+
 @dataclass
 class House:
     """The whole service but for its processes."""
@@ -171,16 +179,16 @@ class House:
         return sealed
 
     def hear_again(self, event: Event, sealed: Envelope) -> None:
-        self.database.run(EFFECTS[type(event)], event, sealed)
+        self.database.run(handle, event, sealed)
 
     def hear_all(self, events: list[Event]) -> None:
         """Let the service handle these in one transaction, as the subscriber does."""
 
-        def handle(session: Session) -> None:
+        def handle_all(session: Session) -> None:
             for event in events:
-                EFFECTS[type(event)](session, event, seal(event))
+                handle(session, event, seal(event))
 
-        self.database.run(handle)
+        self.database.run(handle_all)
 
     def admins(self, *names: str) -> None:
         """Register admins with the ids 1, 2, …"""

@@ -233,7 +233,7 @@ class Subscriber:
                 return handler(session, [(item.event, item.envelope)])
         with traces.handling_together(event_class.type(), [_told_by(i) for i in items]) as spans:
             received = [
-                (item.event, item.envelope.model_copy(update={"traceparent": span}))
+                (item.event, _under(span, item.envelope))
                 for item, span in zip(items, spans, strict=True)
             ]
             return handler(session, received)
@@ -279,6 +279,12 @@ class Subscriber:
 
 def _span_of(item: _Item) -> AbstractContextManager[None]:
     return traces.handling(item.envelope.type, _told_by(item))
+
+
+def _under(span: str | None, envelope: Envelope) -> Envelope:
+    if span == envelope.traceparent:
+        return envelope
+    return envelope.model_copy(update={"traceparent": span})
 
 
 def _told_by(item: _Item) -> str | None:

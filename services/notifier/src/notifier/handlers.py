@@ -5,12 +5,14 @@ Nothing is sent from here. A handler that can't make sense of an event raises, a
 keeps the event as a dead letter; so whatever lies in ``notice_parts`` can be told.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from common.contracts import (
-    SUBSCRIPTIONS,
     Event,
     OrderCancelled,
     OrderPlaced,
@@ -24,11 +26,16 @@ from common.contracts import (
     UserDeleted,
     UserRegistered,
 )
+from common.db import DUPLICATE_KEY, error_number
 from common.events import Envelope
-from common.subscriber import Handler
-from notifier.models import Notice, NoticePart, Product, Recipient, notice_id_of_update
-from notifier.queries import has_part
+from common.rows import CLOCK, insert_rows
+from common.subscriber import BatchHandler, Handler
+from notifier.models import Base, Notice, NoticePart, Product, Recipient, notice_id_of_update
+from notifier.queries import has_part, known_parts
 from notifier.stories import tell
+
+NOTICES = Base.metadata.tables["notices"]
+PARTS = Base.metadata.tables["notice_parts"]
 
 FIRST_STOCK_REASON = "initial stock"
 FIRST_STOCK_VERSION = 2
@@ -120,13 +127,32 @@ def on_admin_news(
         _add_part(session, envelope.id, event, envelope)
 
 
-def on_order_settled(
-    session: Session, event: OrderPlaced | OrderCancelled, envelope: Envelope
+def on_orders_settled(
+    session: Session, received: Sequence[tuple[OrderPlaced | OrderCancelled, Envelope]]
+) -> set[UUID]:
+    """Note a receipt for the customer of each order, in two statements for all of them."""
+    told = {envelope.id: (event, envelope) for event, envelope in received}
+    known: set[UUID] = set()
+    try:
+        _note_receipts(session, told)
+    except IntegrityError as error:
+        if error_number(error) != DUPLICATE_KEY:
+            raise
+        known = known_parts(session, told)
+        _note_receipts(session, {one: told[one] for one in told.keys() - known})
+    return known
+
+
+def _note_receipts(
+    session: Session, told: Mapping[UUID, tuple[OrderPlaced | OrderCancelled, Envelope]]
 ) -> None:
-    """Note a receipt for the customer."""
-    if session.get(NoticePart, envelope.id) is None:
-        session.add(Notice(id=envelope.id, customer_id=event.customer_id))
-        _add_part(session, envelope.id, event, envelope)
+    if not told:
+        return
+    ids = sorted(told)
+    parts = [_part(one, *told[one]) for one in ids]
+    notices = [{"id": one, "customer_id": told[one][0].customer_id} for one in ids]
+    insert_rows(session, NOTICES, notices, computed={"opened_at": CLOCK})
+    insert_rows(session, PARTS, parts)
 
 
 def _learn(
@@ -153,20 +179,23 @@ def _changes_nothing(event: ProductChanged | ProductPriceChanged) -> bool:
 
 
 def _add_part(session: Session, notice_id: UUID, event: Event, envelope: Envelope) -> None:
+    part = NoticePart(**_part(notice_id, event, envelope))
+    session.flush()
+    session.add(part)
+    session.flush()
+
+
+def _part(notice_id: UUID, event: Event, envelope: Envelope) -> dict[str, Any]:
     tell([(envelope, event)], currency="", names={})
-    session.flush()
-    session.add(
-        NoticePart(
-            event_id=envelope.id,
-            notice_id=notice_id,
-            event_type=envelope.type,
-            body=envelope.to_json(),
-        )
-    )
-    session.flush()
+    return {
+        "event_id": envelope.id,
+        "notice_id": notice_id,
+        "event_type": envelope.type,
+        "body": envelope.to_json(),
+    }
 
 
-EFFECTS: dict[type[Event], Handler] = {
+HANDLERS: dict[type[Event], Handler] = {
     UserRegistered: on_user_told,
     UserChanged: on_user_told,
     UserDeleted: on_user_told,
@@ -176,10 +205,9 @@ EFFECTS: dict[type[Event], Handler] = {
     ProductPriceChanged: on_product_updated,
     StockChanged: on_stock_changed,
     StockLow: on_admin_news,
-    OrderPlaced: on_order_settled,
-    OrderCancelled: on_order_settled,
 }
 
-HANDLERS: dict[type[Event], Handler] = {
-    event: EFFECTS[event] for event in SUBSCRIPTIONS["notifier"]
+BATCH_HANDLERS: dict[type[Event], BatchHandler] = {
+    OrderPlaced: on_orders_settled,
+    OrderCancelled: on_orders_settled,
 }

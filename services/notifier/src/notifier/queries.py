@@ -108,6 +108,12 @@ def has_part(session: Session, notice_id: UUID, event_type: str) -> bool:
     return session.scalar(query) is not None
 
 
+def known_parts(session: Session, event_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these events are in a notice already."""
+    query = select(NoticePart.event_id).where(NoticePart.event_id.in_(event_ids))
+    return set(session.scalars(query))
+
+
 def _happened_at(parts: list[Part]) -> tuple[datetime, int]:
     return min((envelope.time, envelope.aggregateversion) for envelope, _ in parts)
 

@@ -16,7 +16,7 @@ from common.worker import Periodic, broker_checks, run_worker
 from notifier import queries
 from notifier.commands.deliveries import fan_out, forget_finished
 from notifier.config import Config
-from notifier.handlers import HANDLERS
+from notifier.handlers import BATCH_HANDLERS, HANDLERS
 from notifier.mail import backend_of
 from notifier.polling import Polling
 from notifier.sender import Sender
@@ -49,11 +49,12 @@ def main() -> None:
             pass
 
     has_notices = Question(database, queries.HAS_OPEN_NOTICES).ask
+    subscriber = Subscriber(database, broker, TOPOLOGY, HANDLERS, BATCH_HANDLERS)
     has_mails = Question(database, queries.HAS_DUE_DELIVERIES).ask
     run_worker(
         config,
         {
-            "subscriber": Subscriber(database, broker, TOPOLOGY, HANDLERS).run,
+            "subscriber": subscriber.run,
             "fan-out": Polling("fan-out", close_notices, has_work=has_notices).run,
             "sender": Polling("sender", sender.send_due, has_work=has_mails).run,
             "measure": Periodic(name="measure", seconds=MEASURE_SECONDS, work=sender.measure),

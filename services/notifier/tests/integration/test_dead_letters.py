@@ -6,7 +6,7 @@ import pytest
 from common.amqp import Topology
 from common.contracts import UserChanged
 from common.testing.afterlife import afterlife
-from notifier.handlers import HANDLERS
+from notifier.handlers import BATCH_HANDLERS, HANDLERS
 from notifier.worker import TOPOLOGY
 
 
@@ -14,7 +14,7 @@ from notifier.worker import TOPOLOGY
 def consumer(database, amqp_url, fresh_queues):
     quiet = Topology(service="notifier", events=TOPOLOGY.events)
     fresh_queues(quiet)
-    with afterlife(database, amqp_url, quiet, HANDLERS) as running:
+    with afterlife(database, amqp_url, quiet, HANDLERS, BATCH_HANDLERS) as running:
         yield running
 
 

@@ -13,7 +13,7 @@ from common.metrics import HANDLED
 from common.subscriber import Subscriber
 from common.testing import eventually
 from notifier.app import create_app
-from notifier.handlers import HANDLERS
+from notifier.handlers import BATCH_HANDLERS, HANDLERS
 from notifier.worker import TOPOLOGY
 
 
@@ -29,7 +29,7 @@ def consuming(database, amqp_url, fresh_queues, monkeypatch):
     monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
     fresh_queues(TOPOLOGY)
     stop = threading.Event()
-    run = Subscriber(database, amqp_url, TOPOLOGY, HANDLERS).run
+    run = Subscriber(database, amqp_url, TOPOLOGY, HANDLERS, BATCH_HANDLERS).run
     thread = threading.Thread(target=run, args=(stop,))
     thread.start()
     yield

@@ -75,7 +75,7 @@ def test_polling_slows_down_while_there_is_nothing_and_speeds_up_again():
 
     assert stop.waits[0] == stop.waits[-1] == 0.02
     assert stop.waits[1:9] == sorted(stop.waits[1:9])
-    assert stop.waits[8] == 0.5
+    assert stop.waits[8] == 1.0
 
 
 def test_polling_waits_out_what_is_not_available():
