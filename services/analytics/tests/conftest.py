@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from analytics.app import create_app
 from analytics.audit import Auditor
 from analytics.config import Config
-from analytics.handlers import BATCH_HANDLERS, HANDLERS
+from analytics.handlers import BATCH_HANDLERS
 from analytics.models import PLACED, ProductMinute, Sale, View
 from common.contracts import (
     Change,
@@ -181,10 +181,19 @@ def hear(database: Database) -> Callable[..., None]:
 
     def handle(session: Session, events: Sequence[Told]) -> None:
         for event, envelope in events:
-            if batch := BATCH_HANDLERS.get(type(event)):
-                batch(session, [(event, envelope)])
-            else:
-                HANDLERS[type(event)](session, event, envelope)
+            BATCH_HANDLERS[type(event)](session, [(event, envelope)])
+
+    return lambda *events: database.run(handle, events)
+
+
+@pytest.fixture
+def hear_together(database: Database) -> Callable[..., None]:
+    """Handles events of one kind as one batch, without the inbox."""
+
+    def handle(session: Session, events: Sequence[Told]) -> None:
+        # The subscriber gives each event once.
+        received = {envelope.id: (event, envelope) for event, envelope in events}
+        BATCH_HANDLERS[type(events[0][0])](session, list(received.values()))
 
     return lambda *events: database.run(handle, events)
 

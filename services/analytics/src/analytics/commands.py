@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, tuple_, update
@@ -33,6 +34,8 @@ from common.events import Envelope
 # The tables, not the classes: those would send a statement for each change between rows with a
 # viewer and rows without, and make the text of a long statement anew each time.
 VIEWS = Base.metadata.tables["views"]
+SALES = Base.metadata.tables["sales"]
+LOG = Base.metadata.tables["event_log"]
 MINUTES = Base.metadata.tables["product_minutes"]
 METRICS = ("views", "orders", "units", "revenue")
 MOST_VIEWS = 4000
@@ -69,6 +72,20 @@ class Line:
     unit_price: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What was told about an order.
+
+    Attributes:
+        at: When it happened. The earliest time of all that is told about an order counts.
+    """
+
+    order_id: str
+    lines: Sequence[Line]
+    at: datetime
+    is_cancelled: bool
+
+
 @dataclass(kw_only=True)
 class Count:
     """What is added to one product's minute, or taken back from it."""
@@ -83,12 +100,28 @@ Counts = Mapping[tuple[datetime, int], Count]
 """By minute and product id."""
 
 
-def append_to_log(session: Session, *, envelope: Envelope) -> bool:
-    """Write the event down, unless it already is; returns whether it was new."""
-    known = select(LoggedEvent.seq).where(LoggedEvent.event_id == envelope.id)
-    if session.scalar(known) is not None:
-        return False
-    row = {
+def append_to_log(session: Session, *, envelopes: Sequence[Envelope]) -> set[UUID]:
+    """Write those events down that are not yet; returns the ids of the others.
+
+    Nearly always all of them are new, so that is not asked first.
+    """
+    known: set[UUID] = set()
+    try:
+        session.execute(insert(LOG), [_logged(envelope) for envelope in envelopes])
+    except IntegrityError as error:
+        if error_number(error) != DUPLICATE_KEY:
+            raise
+        ids = [envelope.id for envelope in envelopes]
+        query = select(LoggedEvent.event_id).where(LoggedEvent.event_id.in_(ids))
+        known = set(session.scalars(query))
+        new = [_logged(envelope) for envelope in envelopes if envelope.id not in known]
+        if new:
+            session.execute(insert(LOG), new)
+    return known
+
+
+def _logged(envelope: Envelope) -> dict[str, Any]:
+    return {
         "event_id": envelope.id,
         "source": envelope.source,
         "type": envelope.type,
@@ -101,8 +134,6 @@ def append_to_log(session: Session, *, envelope: Envelope) -> bool:
         "actor": envelope.actor,
         "body": envelope.to_json(),
     }
-    session.execute(insert(LoggedEvent), [row])
-    return True
 
 
 def record_views(session: Session, *, views: Iterable[NewView]) -> set[UUID]:
@@ -157,32 +188,63 @@ def _stored(
     return {(row.at, row.event_id) for row in session.execute(query)}
 
 
-def record_order(
-    session: Session, *, order_id: str, lines: Sequence[Line], at: datetime, is_cancelled: bool
-) -> None:
-    """Take in that an order was placed or cancelled, in whatever order and however often told.
+def record_orders(session: Session, *, orders: Sequence[Order]) -> None:
+    """Take in that orders were placed or cancelled, in whatever order and however often told.
 
-    Args:
-        at: When it happened. The earliest time of all that is told about an order counts.
+    Those that nobody has told of before are taken in together.
+
+    Effects:
+        Locks the orders' sales and their products' minutes.
+    """
+    ids = [order.order_id for order in orders]
+    known = set(session.scalars(select(Sale.order_id).where(Sale.order_id.in_(ids)).distinct()))
+    new = {one.order_id: one for one in reversed(orders) if one.order_id not in known}
+    rows = [
+        {"order_id": one.order_id, "line": number, "at": one.at, "status": _status(one)}
+        | vars(line)
+        for one in new.values()
+        for number, line in enumerate(one.lines, start=1)
+    ]
+    if rows:
+        session.execute(insert(SALES), rows)
+        placed = [(one.at, one.lines) for one in new.values() if not one.is_cancelled]
+        add_counts(session, _counted(placed))
+    for order in orders:
+        if new.get(order.order_id) is not order:
+            record_order(session, order)
+
+
+def _status(order: Order) -> str:
+    return CANCELLED if order.is_cancelled else PLACED
+
+
+def record_order(session: Session, order: Order) -> None:
+    """Take in what was told about an order, of which something else may have been told before.
 
     Effects:
         Locks the order's sales, then its products' minutes.
     """
-    status = CANCELLED if is_cancelled else PLACED
-    query = select(Sale).where(Sale.order_id == order_id).order_by(Sale.line).with_for_update()
-    sales = list(session.scalars(query.execution_options(populate_existing=True)))
-    before = _counted(sales)
+    query = select(Sale).where(Sale.order_id == order.order_id).order_by(Sale.line)
+    locked = query.with_for_update().execution_options(populate_existing=True)
+    sales = list(session.scalars(locked))
+    before = _counted(_placed(sales))
     if sales:
         for sale in sales:
-            sale.learn(at=at, status=status)
+            sale.learn(at=order.at, status=_status(order))
     else:
         sales = [
-            Sale(order_id=order_id, line=number, at=at, status=status, **vars(line))
-            for number, line in enumerate(lines, start=1)
+            Sale(
+                order_id=order.order_id,
+                line=number,
+                at=order.at,
+                status=_status(order),
+                **vars(line),
+            )
+            for number, line in enumerate(order.lines, start=1)
         ]
         session.add_all(sales)
     session.flush()
-    after = _counted(sales)
+    after = _counted(_placed(sales))
     if after != before:
         _take_back(session, before)
         add_counts(session, after)
@@ -219,15 +281,21 @@ def minute_of(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
-def _counted(sales: Iterable[Sale]) -> Counts:
-    """What these lines of one order add to their products' minutes; nothing once cancelled."""
+def _placed(sales: Sequence[Sale]) -> list[tuple[datetime, Sequence[Sale]]]:
+    return [(sales[0].at, sales)] if sales and sales[0].status == PLACED else []
+
+
+def _counted(placed: Iterable[tuple[datetime, Sequence[Line | Sale]]]) -> Counts:
+    """What orders that stand add to their products' minutes."""
     counts: defaultdict[tuple[datetime, int], Count] = defaultdict(Count)
-    for sale in sales:
-        if sale.status == PLACED:
-            count = counts[minute_of(sale.at), sale.product_id]
-            count.orders = 1  # two lines of the same product are still one order
-            count.units += sale.quantity
-            count.revenue += sale.quantity * sale.unit_price
+    for at, lines in placed:
+        minute = minute_of(at)
+        for line in lines:
+            count = counts[minute, line.product_id]
+            count.units += line.quantity
+            count.revenue += line.quantity * line.unit_price
+        for product_id in {line.product_id for line in lines}:
+            counts[minute, product_id].orders += 1  # two lines of one product are one order
     return counts
 
 

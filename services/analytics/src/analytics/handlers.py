@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What analytics does about each event. All of them are written down; some also count.
+"""What analytics does about events of each kind. All are written down; some also count.
 
 Handlers may run twice and in any order. Once an event is in the log it is never taken in again, so
 that holds even when the inbox has forgotten it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from analytics import commands
-from analytics.commands import Line, NewView
+from analytics.commands import Line, NewView, Order
 from common.contracts import (
     SUBSCRIPTIONS,
     Event,
@@ -26,71 +26,42 @@ from common.contracts import (
     ProductViewed,
 )
 from common.events import Envelope
-from common.subscriber import BatchHandler, Handler
+from common.subscriber import BatchHandler
+
+Told = Sequence[tuple[Any, Envelope]]
 
 
-def on_product_created(session: Session, event: ProductCreated, envelope: Envelope) -> None:
-    change = event.changes.get("public_id")
-    _learn(session, event, envelope, public_id=change.new if change else None)
+def on_products_told(session: Session, received: Told) -> None:
+    """Know what each product is called and whose it is."""
+    for event, envelope in received:
+        public_id = getattr(event, "changes", {}).get("public_id")
+        commands.learn_product(
+            session,
+            product_id=event.product_id,
+            version=envelope.aggregateversion,
+            sku=event.sku,
+            name=event.name,
+            seller_id=event.seller_id,
+            public_id=(public_id.new or public_id.old) if public_id else None,
+            is_deleted=isinstance(event, ProductDeleted),
+        )
 
 
-def on_product_changed(
-    session: Session, event: ProductChanged | ProductPriceChanged, envelope: Envelope
-) -> None:
-    _learn(session, event, envelope)
-
-
-def on_product_deleted(session: Session, event: ProductDeleted, envelope: Envelope) -> None:
-    change = event.changes.get("public_id")
-    _learn(session, event, envelope, public_id=change.old if change else None, is_deleted=True)
-
-
-def _learn(
-    session: Session,
-    event: ProductCreated | ProductChanged | ProductPriceChanged | ProductDeleted,
-    envelope: Envelope,
-    *,
-    public_id: str | None = None,
-    is_deleted: bool = False,
-) -> None:
-    commands.learn_product(
-        session,
-        product_id=event.product_id,
-        version=envelope.aggregateversion,
-        sku=event.sku,
-        name=event.name,
-        seller_id=event.seller_id,
-        public_id=public_id,
-        is_deleted=is_deleted,
-    )
-
-
-def on_order_placed(session: Session, event: OrderPlaced, envelope: Envelope) -> None:
-    _record(session, event, envelope, is_cancelled=False)
-
-
-def on_order_cancelled(session: Session, event: OrderCancelled, envelope: Envelope) -> None:
-    _record(session, event, envelope, is_cancelled=True)
-
-
-def _record(
-    session: Session,
-    event: OrderPlaced | OrderCancelled,
-    envelope: Envelope,
-    *,
-    is_cancelled: bool,
-) -> None:
-    lines = [
-        Line(product_id=item.product_id, quantity=item.quantity, unit_price=item.unit_price)
-        for item in event.items
+def on_orders_settled(session: Session, received: Told) -> None:
+    """Count what was sold, or take it back."""
+    orders = [
+        Order(
+            order_id=event.order_id,
+            lines=[
+                Line(product_id=item.product_id, quantity=item.quantity, unit_price=item.unit_price)
+                for item in event.items
+            ],
+            at=envelope.time,
+            is_cancelled=isinstance(event, OrderCancelled),
+        )
+        for event, envelope in received
     ]
-    commands.record_order(
-        session,
-        order_id=event.order_id,
-        lines=lines,
-        at=envelope.time,
-        is_cancelled=is_cancelled,
-    )
+    commands.record_orders(session, orders=orders)
 
 
 def on_products_viewed(
@@ -110,34 +81,36 @@ def on_products_viewed(
     return commands.record_views(session, views=views)
 
 
-def on_anything(_session: Session, _event: Event, _envelope: Envelope) -> None:
+def on_anything(_session: Session, _received: Told) -> None:
     """The log is all that wants to know."""
 
 
-def logged(handler: Handler) -> Handler:
-    """Write the event down first, and leave it at that where it has been written down before."""
+def logged(handler: Callable[[Session, Told], None]) -> BatchHandler:
+    """Write events down first, and leave it at that where one has been written down before."""
 
     @wraps(handler)
-    def handle(session: Session, event: Any, envelope: Envelope) -> None:
-        if commands.append_to_log(session, envelope=envelope):
-            handler(session, event, envelope)
+    def handle(session: Session, received: Told) -> set[UUID]:
+        known = commands.append_to_log(session, envelopes=[envelope for _, envelope in received])
+        handler(session, [told for told in received if told[1].id not in known])
+        return known
 
     return handle
 
 
-COUNTED: dict[type[Event], Handler] = {
-    ProductCreated: on_product_created,
-    ProductChanged: on_product_changed,
-    ProductPriceChanged: on_product_changed,
-    ProductDeleted: on_product_deleted,
-    OrderPlaced: on_order_placed,
-    OrderCancelled: on_order_cancelled,
+COUNTED: dict[type[Event], Callable[[Session, Told], None]] = {
+    ProductCreated: on_products_told,
+    ProductChanged: on_products_told,
+    ProductPriceChanged: on_products_told,
+    ProductDeleted: on_products_told,
+    OrderPlaced: on_orders_settled,
+    OrderCancelled: on_orders_settled,
 }
 
-BATCH_HANDLERS: dict[type[Event], BatchHandler] = {ProductViewed: on_products_viewed}
-
-HANDLERS: dict[type[Event], Handler] = {
-    event: logged(COUNTED.get(event, on_anything))
-    for event in SUBSCRIPTIONS["analytics"]
-    if event not in BATCH_HANDLERS
+BATCH_HANDLERS: dict[type[Event], BatchHandler] = {
+    ProductViewed: on_products_viewed,
+    **{
+        event: logged(COUNTED.get(event, on_anything))
+        for event in SUBSCRIPTIONS["analytics"]
+        if event is not ProductViewed
+    },
 }

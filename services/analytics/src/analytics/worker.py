@@ -6,7 +6,7 @@ from functools import partial
 from analytics import chain, days
 from analytics.audit import Auditor
 from analytics.config import Config
-from analytics.handlers import BATCH_HANDLERS, HANDLERS
+from analytics.handlers import BATCH_HANDLERS
 from analytics.measures import measure
 from analytics.watch import watch
 from common.amqp import Topology
@@ -54,7 +54,7 @@ def main() -> None:
 
     look = partial(measure, database, currency=config.currency)
     auditor = Auditor.connect(config, database)
-    subscriber = Subscriber(database, broker, TOPOLOGY, HANDLERS, BATCH_HANDLERS, most=MOST_AT_ONCE)
+    subscriber = Subscriber(database, broker, TOPOLOGY, {}, BATCH_HANDLERS, most=MOST_AT_ONCE)
     run_worker(
         config,
         {

@@ -10,7 +10,7 @@ import pytest
 from pika import BasicProperties
 
 from analytics.dead_letters import READ_SECONDS, DeadLetterOffice
-from analytics.handlers import BATCH_HANDLERS, HANDLERS
+from analytics.handlers import BATCH_HANDLERS
 from common import inbox, subscriber
 from common.amqp import Topology, queue_name
 from common.amqp.connection import connect
@@ -291,9 +291,10 @@ def test_what_the_inbox_has_forgotten_counts_once_when_it_is_sent_back(
     monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
     told = [teller.view(), teller.placed("o-1", (LAMP, 2, 100))]
     before = settled()
-    handlers = {event: HANDLERS[event] for event in EVENTS if event in HANDLERS}
     stop = threading.Event()
-    reading = Subscriber(database, amqp_url, SMALL, handlers, BATCH_HANDLERS)
+    reading = Subscriber(
+        database, amqp_url, SMALL, {}, {event: BATCH_HANDLERS[event] for event in EVENTS}
+    )
     thread = threading.Thread(target=reading.run, args=(stop,))
     thread.start()
     try:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
-from analytics.handlers import BATCH_HANDLERS, HANDLERS
+from analytics.handlers import BATCH_HANDLERS
 from analytics.models import LoggedEvent
 from common.context import Trace, traced
 from common.contracts import (
@@ -23,8 +23,7 @@ def log(session) -> list[LoggedEvent]:
 
 
 def test_every_event_has_a_handler():
-    assert HANDLERS.keys() | BATCH_HANDLERS.keys() == set(EVENTS.values())
-    assert not HANDLERS.keys() & BATCH_HANDLERS.keys()
+    assert BATCH_HANDLERS.keys() == set(EVENTS.values())
 
 
 @pytest.mark.parametrize(

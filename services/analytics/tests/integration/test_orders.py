@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from analytics import commands
-from analytics.commands import Line
+from analytics.commands import Line, Order
 from analytics.models import CANCELLED, PLACED, Sale
+from common.testing.counting import counting
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LAMP, CHAIR = 42, 43
@@ -53,6 +54,25 @@ def test_a_cancelled_order_counts_for_nothing(database, hear, teller, counted):
     assert database.read(sales)[0][-1] == CANCELLED
 
 
+def test_orders_in_one_batch_count_as_one_after_another(database, hear_together, teller, counted):
+    placed = [teller.placed(f"o-{number}", (LAMP, 1, 100), (CHAIR, 2, 50)) for number in range(30)]
+    twice = teller.placed("o-7", (LAMP, 1, 100), (CHAIR, 2, 50), at=NOON - timedelta(hours=1))
+    hear_together(placed[3])
+    with counting(database) as asked:
+        hear_together(*placed[10:])
+    assert len(asked.statements) == 4, "log, look, sales, minutes"
+
+    hear_together(*placed, twice, placed[8])
+    hear_together(teller.cancelled("o-9", (LAMP, 1, 100), (CHAIR, 2, 50)))
+
+    assert counted() == {
+        (NOON, LAMP): (0, 28, 28, 2800),
+        (NOON, CHAIR): (0, 28, 56, 2800),
+        (NOON - timedelta(hours=1), LAMP): (0, 1, 1, 100),
+        (NOON - timedelta(hours=1), CHAIR): (0, 1, 2, 100),
+    }
+
+
 @pytest.mark.parametrize("order", list(permutations(range(4))))
 def test_the_order_of_the_news_does_not_matter(database, hear, teller, counted, order):
     news = [
@@ -92,13 +112,13 @@ def test_one_order_heard_by_many_at_once_counts_once(database, counted):
 
     def record(number: int) -> None:
         barrier.wait()
-        database.run(
-            commands.record_order,
+        order = Order(
             order_id="o-1",
             lines=[Line(product_id=LAMP, quantity=2, unit_price=1250)],
             at=NOON + timedelta(minutes=number),
             is_cancelled=False,
         )
+        database.run(commands.record_orders, orders=[order])
 
     threads = [Thread(target=record, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -115,13 +135,13 @@ def test_orders_of_crossed_products_heard_at_once_all_count(database, counted):
     def record(number: int) -> None:
         products = (LAMP, CHAIR) if number % 2 else (CHAIR, LAMP)
         barrier.wait()
-        database.run(
-            commands.record_order,
+        order = Order(
             order_id=f"o-{number}",
             lines=[Line(product_id=product, quantity=1, unit_price=100) for product in products],
             at=NOON,
             is_cancelled=False,
         )
+        database.run(commands.record_orders, orders=[order])
 
     threads = [Thread(target=record, args=(number,)) for number in range(8)]
     for thread in threads:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from analytics import chain, commands, repair
 from analytics.audit import INVARIANTS
-from analytics.commands import Line
+from analytics.commands import Line, Order
 from analytics.models import ProductMinute
 from analytics.repair import RULES, count_sales
 from analytics.shop_repair import ShopRepair
@@ -196,11 +196,11 @@ def count_beside_an_order(database, busy):
 
     def run():
         lines = [Line(product_id=LAMP, quantity=1, unit_price=500)]
-        order = {"order_id": "new", "lines": lines, "at": LATER, "is_cancelled": False}
+        order = Order(order_id="new", lines=lines, at=LATER, is_cancelled=False)
         moment = LATER.replace(tzinfo=None)
         execute(database, "UPDATE product_minutes SET units = 7 WHERE minute = :m", m=moment)
         with ThreadPoolExecutor() as pool, database.sessions.begin() as session:
-            commands.record_order(session, **order)
+            commands.record_orders(session, orders=[order])
             counting = pool.submit(count)
             eventually(lambda: waits_for_a_lock(database), what="the count's wait")
             session.commit()

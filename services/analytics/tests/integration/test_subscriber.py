@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, create_engine, func, select, text
 from sqlalchemy import event as hooks
 
-from analytics.handlers import BATCH_HANDLERS, HANDLERS
+from analytics.handlers import BATCH_HANDLERS
 from analytics.models import LoggedEvent, View
 from analytics.worker import TOPOLOGY
 from common.amqp import BrokerUnavailable, Consumer, Publisher, Topology
@@ -57,9 +57,10 @@ def subscribed(database, amqp_url) -> Callable:
 
     @contextmanager
     def run() -> Iterator[None]:
-        handlers = {event: HANDLERS[event] for event in EVENTS if event in HANDLERS}
         configure_logs("analytics")
-        subscriber = Subscriber(database, amqp_url, SMALL, handlers, BATCH_HANDLERS)
+        subscriber = Subscriber(
+            database, amqp_url, SMALL, {}, {event: BATCH_HANDLERS[event] for event in EVENTS}
+        )
         stop = Signal()
         thread = Thread(target=subscriber.run, args=(stop,))
         thread.start()
