@@ -15,7 +15,7 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from analytics import days
-from analytics.handlers import BATCH_HANDLERS
+from analytics.handlers import on_products_viewed
 from analytics.worker import MOST_AT_ONCE
 from benchmarks.benchmark import Benchmark, Ratio, Sides
 from benchmarks.ground import Ground
@@ -34,6 +34,7 @@ from souk_local.servers import MariaDB, Schema
 
 OURS, PLAIN = Schema("views_ours", "views_ours"), Schema("views_plain", "views_plain")
 TOPOLOGY = Topology(service="analytics", events=(ProductViewed,), streams=(ProductViewed,))
+HANDLERS = {ProductViewed: on_products_viewed}
 COLUMNS = "at, event_id, product_id, viewer_id, session, status"
 INSERT = f"INSERT INTO views ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s)"
 PRODUCTS, VIEWERS = 1000, 500
@@ -102,7 +103,7 @@ class Ingest:
         done = HANDLED.labels(ProductViewed.type(), "done")
         stop, goal = Signal(), done._value.get() + len(views)
         subscriber = Subscriber(
-            self._database, self._amqp_url, TOPOLOGY, {}, BATCH_HANDLERS, most=MOST_AT_ONCE
+            self._database, self._amqp_url, TOPOLOGY, {}, HANDLERS, most=MOST_AT_ONCE
         )
         thread = Thread(target=subscriber.run, args=(stop,))
         began = time.perf_counter()
