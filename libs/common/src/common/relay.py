@@ -36,6 +36,8 @@ ALERT_SECONDS = 0.06
 IDLE_SECONDS = 1.0
 DISTRUST_SECONDS = 600.0
 """Of those who tell events some may ring elsewhere: their next event must not wait for a second."""
+LATE_SECONDS = 1.0
+"""A ring may come so much later than its event where the machine is busy."""
 TURN_SECONDS = 1.0
 TROUBLE_SECONDS = 1.0
 MEASURE_SECONDS = 5.0
@@ -52,6 +54,8 @@ class Relay:
         self._idle_rounds = 0
         self._rang = False
         self._alert_until = float("-inf") if bell else float("inf")
+        self._alert_before = self._alert_until
+        self._unannounced_at = float("-inf")
         self._measured_at = float("-inf")
         self._turned_at = float("-inf")
 
@@ -148,6 +152,8 @@ class Relay:
         if moved >= BATCH:
             return
         self._turn()
+        if self._rang and not moved:
+            self._notice_late_ring()
         if moved or self._rang:
             # Deaf for a moment: what is told meanwhile goes together, however much it rings.
             stop.wait(GATHER_SECONDS)
@@ -161,7 +167,14 @@ class Relay:
         # Whoever looks at the right moment sees an event before its ring, which is there by now.
         # And a ring for the next one is not missed: after this batch comes a claim in any case.
         if self._bell and not (self._rang or self._bell.hush()):
-            self._alert_until = time.monotonic() + DISTRUST_SECONDS
+            self._unannounced_at = time.monotonic()
+            self._alert_before = self._alert_until
+            self._alert_until = self._unannounced_at + DISTRUST_SECONDS
+
+    def _notice_late_ring(self) -> None:
+        # It rang for nothing: for what was found before it came. So that was announced after all.
+        if time.monotonic() - self._unannounced_at < LATE_SECONDS:
+            self._alert_until = self._alert_before
 
     def _turn(self) -> None:
         """Let the connection live, once a second: a turn of its loop costs more than a look."""

@@ -204,6 +204,22 @@ def test_a_ring_that_comes_after_its_event_was_seen_counts(database, ringing, be
     assert bell.seconds[18] == IDLE_SECONDS
 
 
+@pytest.mark.parametrize(("late", "afterwards"), [(3600, IDLE_SECONDS), (0, ALERT_SECONDS)])
+def test_a_ring_that_comes_late_announces_what_was_found_before_it(
+    database, bell, events, monkeypatch, late, afterwards
+):
+    monkeypatch.setattr(relay, "LATE_SECONDS", late)
+    bell.fill(
+        lambda: tell(database, events.placed("found first")),
+        partial(ring, *bell.socket.getsockname()),
+        *[lambda: None] * 9,
+    )
+    Relay(database, Broker(), bell).run(bell.stop)
+
+    assert waiting(database) == []
+    assert bell.seconds[-1] == afterwards
+
+
 def test_a_ring_too_many_costs_one_look_and_a_rest(database, bell):
     bell.fill(*[partial(ring, *bell.socket.getsockname())] * 3)
 
