@@ -20,6 +20,8 @@ with hidden("redis"):
     from pybreaker import CircuitBreaker, CircuitBreakerError
 
 CONNECT_SECONDS = 0.5
+MOST_KEPT = 64
+"""Connections; as many as a web process has threads, or each rush would make some anew."""
 FAILURES_BEFORE_OPEN = 8
 OPEN_SECONDS = 2
 FIRST_FAILURE = 500
@@ -83,7 +85,9 @@ class Client:
             total=1, connect=1, read=1, status=0, allowed_methods={"GET", "PUT"}, backoff_factor=0
         )
         timeout = Timeout(connect=CONNECT_SECONDS, read=read_seconds)
-        self._pool = connection_from_url(base_url, maxsize=32, retries=retries, timeout=timeout)
+        self._pool = connection_from_url(
+            base_url, maxsize=MOST_KEPT, retries=retries, timeout=timeout
+        )
         self._base_path = (parse_url(base_url).path or "").rstrip("/")
 
     def get(self, path: str) -> Answer:
