@@ -84,6 +84,11 @@ class Environments:
     def gateway_url(self) -> str:
         return f"http://{LOOPBACK}:{self.ports.gateway}"
 
+    def address(self, program: str) -> str:
+        """Where a service's web process or worker, or the shipper, is asked how it is."""
+        port = getattr(self.ports, program.removesuffix("-web").replace("-", "_"))
+        return f"http://{LOOPBACK}:{port}"
+
     def schemas(self) -> list[Schema]:
         return [Schema(name, password) for name, password in self.keyring.database.items()]
 

@@ -13,7 +13,6 @@ from souk_local.console import Terminal
 from souk_local.environments import Environments
 from souk_local.keyring import SERVICES
 from souk_local.programs import SHIPPER
-from souk_local.servers.server import LOOPBACK
 from souk_local.startup import Startup
 from souk_local.supervision import Supervisor
 from soukctl.gateway import GatewayClient
@@ -52,7 +51,7 @@ class Renewal:
             with self.terminal.step(f"Renewing {service}"):
                 self.renew(service)
         with self.terminal.step("Renewing the shipper and the gateway"):
-            self._renew_worker(SHIPPER, self.environments.ports.shipper)
+            self._renew_worker(SHIPPER)
             self._reload_gateway()
 
     def renew(self, service: str) -> None:
@@ -61,8 +60,7 @@ class Renewal:
         must_start = f"from {service}.app import create_app; create_app()"
         run_python(["-c", must_start], self.environments.service(service))
         self.renew_web(f"{service}-web")
-        port = getattr(self.environments.ports, f"{service}_worker")
-        self._renew_worker(f"{service}-worker", port)
+        self._renew_worker(f"{service}-worker")
 
     def renew_web(self, program: str) -> None:
         """One process more with the new code, and when it is ready the oldest goes.
@@ -84,11 +82,11 @@ class Renewal:
         # It answers on its kept connections for some seconds more; nobody has to wait for its end.
         os.kill(leader, signal.SIGTTOU)
 
-    def _renew_worker(self, program: str, port: int) -> None:
+    def _renew_worker(self, program: str) -> None:
         """A worker finishes its batch and ends; what comes meanwhile waits for its successor."""
         self.supervisor.end(program)
         self.supervisor.begin(program)
-        worker = GatewayClient(f"http://{LOOPBACK}:{port}")
+        worker = GatewayClient(self.environments.address(program))
         self._wait(worker.is_ready, f"{program} ready")
 
     def _reload_gateway(self) -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps from nothing to a stack that answers; each may be repeated after an interruption."""
 
+import contextlib
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +22,9 @@ from soukctl.gateway import GatewayClient
 SERVER_SECONDS = 120.0
 STACK_SECONDS = 180.0
 POLL_SECONDS = 0.3
+TURNS_SECONDS = 20.0
+"""After that all that is left starts at once: something that never answers costs no more."""
+TURN_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,25 @@ class Startup:
             migrate_to_head(self.environments.mariadb.url(schema), migrations_of(schema.name))
 
     def start_services(self) -> None:
-        self.supervisor.begin(self.environments.nginx.name, *WEBS, *WORKERS)
+        """Start all, as many at once as there are processors.
+
+        Each imports for a second. All at once would take processors from one another, and from the
+        broker, for which everything waits in the end.
+        """
+        self.supervisor.begin(self.environments.nginx.name)
+        deadline = time.monotonic() + TURNS_SECONDS
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda program: self._start(program, deadline), (*WEBS, *WORKERS)))
+
+    def _start(self, program: str, deadline: float) -> None:
+        """Start a program and wait for its first answer; if none comes, a later step will tell."""
+        self.supervisor.begin(program)
+        process = GatewayClient(self.environments.address(program), timeout_seconds=TURNS_SECONDS)
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                process.get("/healthz")
+                return
+            time.sleep(TURN_POLL_SECONDS)
 
     def wait_until_ready(self) -> None:
         # Workers that come before the broker wait for it by themselves.
