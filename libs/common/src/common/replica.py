@@ -8,9 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Concatenate, ParamSpec, Self, TypeVar
 
-from sqlalchemy import Column, MetaData, SmallInteger, Table, select
+from sqlalchemy import Column, Connection, MetaData, SmallInteger, Table, select
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -78,6 +79,11 @@ class Replica(Database):
             pool_size=settings.database_pool_size,
         )
 
+    @property
+    def hangs(self) -> bool:
+        """Whether this server or the one it stands for lets callers wait."""
+        return super().hangs or self._primary.hangs
+
     def run(
         self, command: Callable[Concatenate[Session, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -92,9 +98,28 @@ class Replica(Database):
         Raises:
             Unavailable: The primary can't be reached either.
         """
+        return self._nearest(
+            partial(super().read, query, *args, **kwargs),
+            partial(self._primary.read, query, *args, **kwargs),
+        )
+
+    def look(
+        self, query: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run *query* on a bare connection to whatever ``read`` would ask.
+
+        Raises:
+            Unavailable: The primary can't be reached either.
+        """
+        return self._nearest(
+            partial(super().look, query, *args, **kwargs),
+            partial(self._primary.look, query, *args, **kwargs),
+        )
+
+    def _nearest(self, here: Callable[[], T], on_primary: Callable[[], T]) -> T:
         if self._is_near():
             try:
-                answer = super().read(query, *args, **kwargs)
+                answer = here()
             # Any error of a database: the replica may lack a column that a migration has just made.
             except (Unavailable, DBAPIError) as error:
                 self._near_until = 0.0
@@ -103,7 +128,7 @@ class Replica(Database):
                 REPLICA_READS.labels("replica").inc()
                 return answer
         REPLICA_READS.labels("primary").inc()
-        return self._primary.read(query, *args, **kwargs)
+        return on_primary()
 
     def _is_near(self) -> bool:
         """Whether what the replica has is young enough; one caller looks, the others go on."""

@@ -8,6 +8,7 @@ from apiflask import APIFlask
 from catalog.commands.reservations import Asked, Reserved, reserve_stock
 from catalog.config import Config
 from catalog.page_cache import PageCache
+from catalog.page_rows import PageRows
 from catalog.routes import (
     audit,
     internal,
@@ -57,6 +58,11 @@ def create_app(
     )
     app.extensions["config"] = config
     app.extensions["reservations"] = reservations(app.extensions["database"])
+    app.extensions["page_rows"] = {
+        found: PageRows(found)
+        for name in ("database", "replica")
+        if (found := app.extensions[name]) is not None
+    }
     app.extensions["page_cache"] = PageCache(connect_redis(config.redis_url.get_secret_value()))
     app.extensions["open_store"] = _open_store(config) if config.open_store else None
     return app

@@ -1,17 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads: they never write and never lock."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, collate, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    collate,
+    func,
+    or_,
+    select,
+    text,
+)
 from sqlalchemy.dialects.mysql import match
 from sqlalchemy.orm import Session, contains_eager
 
 from catalog.errors import AmbiguousName, ProductNotFound
-from catalog.models import LedgerEntry, Price, Product, Stock
+from catalog.models import LedgerEntry, Price, Product, ShownProduct, Stock
 from common.clock import utcnow
 from common.seeds.counting import counted
 
@@ -56,22 +67,29 @@ INDEXES = {
 }
 
 
+def _microseconds(moment: ColumnElement[datetime]) -> ColumnElement[int]:
+    return func.timestampdiff(text("MICROSECOND"), text("'1970-01-01'"), moment)
+
+
 _products, _stock = Product.__table__.c, Stock.__table__.c
-_SHOWN = (
-    *("id", "public_id", "sku", "name", "description", "mark", "price_minor", "currency"),
-    *("low_stock_at", "seller_id", "seller_name", "version", "created_at", "updated_at"),
-)
+_SHOWN: dict[str, Any] = {
+    **{name: _products[name] for name in ShownProduct._fields if name in _products},
+    "available": _stock.on_hand - _stock.reserved,
+    "stock_version": _stock.version,
+    # As numbers: each database writes times into JSON in a way of its own.
+    "created_at": _microseconds(_products.created_at),
+    "updated_at": _microseconds(_products.updated_at),
+}
+# One column of JSON: the driver needs longer for sixteen columns than the database for the rows.
 _PAGE: Select[Any] = (
-    select(
-        *(_products[name] for name in _SHOWN),
-        (_stock.on_hand - _stock.reserved).label("available"),
-        _stock.version.label("stock_version"),
-    )
-    .join(Stock.__table__)
+    select(func.json_array(*(_SHOWN[name] for name in ShownProduct._fields)))
+    .join_from(Product.__table__, Stock.__table__)
     .where(_products.is_listed)
 )
-_PAGE_BY = {
-    name: _PAGE.where(_products[name] == bindparam("wanted")) for name in ("id", "public_id", "sku")
+_PAGES_BY = {
+    # In the order in which they count, and each on its own: one statement would ask every shard.
+    name: _PAGE.where(_products[name].in_(bindparam("wanted", expanding=True)))
+    for name in ("id", "public_id", "sku")
 }
 
 
@@ -102,19 +120,24 @@ def product_by_ref(session: Session, ref: str) -> Product:
     return product
 
 
-def shown_by_ref(session: Session, ref: str) -> Row[Any]:
-    """What pages show of the product that a path names, in one light row.
-
-    It costs half of what a ``Product`` does, and pages are what is asked for most.
-
-    Raises:
-        ProductNotFound
-    """
-    for name, wanted in _names_in(ref):
-        row = session.execute(_PAGE_BY[name], {"wanted": wanted}).first()
-        if row is not None:
-            return row
-    raise ProductNotFound
+def shown_by_refs(
+    connection: Connection | Session, refs: Collection[str]
+) -> dict[str, ShownProduct]:
+    """What pages show of the products that paths name; unknown ones are left out."""
+    found: dict[str, ShownProduct] = {}
+    names = {ref: dict(_names_in(ref)) for ref in refs}
+    for column, statement in _PAGES_BY.items():
+        wanted = {
+            ref: columns[column]
+            for ref, columns in names.items()
+            if column in columns and ref not in found
+        }
+        if wanted:
+            rows = connection.scalars(statement, {"wanted": list(set(wanted.values()))})
+            shown = map(ShownProduct.of_json, rows)
+            by_name = {getattr(product, column): product for product in shown}
+            found |= {ref: by_name[name] for ref, name in wanted.items() if name in by_name}
+    return found
 
 
 def product_by_any_name(session: Session, ref: str | int, *, seller_id: int | None) -> Product:
@@ -153,7 +176,9 @@ def _names_in(ref: str) -> list[tuple[str, str | int]]:
     if ref.isascii() and ref.isdigit():
         number = _id_in(ref)
         return [("id", number)] if number is not None else []
-    return [("public_id", ref), ("sku", ref)] if ref.isascii() else []
+    # As both databases compare text: blanks at its end count for nothing.
+    word = ref.rstrip(" ")
+    return [("public_id", word), ("sku", word)] if ref.isascii() else []
 
 
 def _id_in(ref: str) -> int | None:

@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import event, text
 
 from catalog import queries
-from catalog.errors import ProductNotFound
 from catalog.queries import INDEXES, SORTS, Filters
 from common.db import Database
 from common.migrations import migrate_to_head
@@ -150,18 +149,26 @@ def test_a_numbered_page_reads_all_before_it(shelves):
 
 @pytest.mark.parametrize("ref", ["1", "p00000000001", "sku-1"])
 def test_a_page_reads_its_product_and_its_stock(shelves, ref):
-    product, cost = shelves.cost(queries.shown_by_ref, ref)
+    found, cost = shelves.cost(queries.shown_by_refs, [ref])
 
-    assert (product.id, product.available) == (1, 5)
+    assert (found[ref].id, found[ref].available) == (1, 5)
     assert cost <= 3
 
 
 def test_what_is_not_there_costs_two_looks(shelves):
-    def in_vain(session):
-        with pytest.raises(ProductNotFound):
-            queries.shown_by_ref(session, "nothing")
+    found, cost = shelves.cost(queries.shown_by_refs, ["nothing"])
 
-    assert shelves.cost(in_vain)[1] <= 2
+    assert not found
+    assert cost <= 2
+
+
+def test_many_pages_read_their_products_and_their_stock(shelves):
+    refs = [str(number) for number in range(101, 131)]
+
+    found, cost = shelves.cost(queries.shown_by_refs, refs)
+
+    assert len(found) >= len(refs) - 1, "one of fifty is not for sale"
+    assert cost <= 3 * len(refs) + 1
 
 
 def test_a_ledger_reads_its_page(shelves):
