@@ -29,6 +29,7 @@ READS_MAY_LAG_SECONDS = 20
 """With the gateway's cached verdict on top, a dead token reads for less than thirty seconds."""
 REMEMBERED_USERS = 10_000
 REDIS_SECONDS = 0.25
+TOKEN_HEADERS = ("HTTP_AUTHORIZATION", "HTTP_AUTORIZATION")
 
 
 class Epochs:
@@ -145,7 +146,7 @@ def bearer_token() -> str:
 
 def carries_token() -> bool:
     """Whether the request says who it is from, be it true or not."""
-    return "Authorization" in request.headers or "Autorization" in request.headers
+    return not request.environ.keys().isdisjoint(TOKEN_HEADERS)
 
 
 def _guard() -> Guard:
