@@ -48,9 +48,7 @@ outbox_messages = Table(
     Index("ix_outbox_messages_next_attempt_at", "next_attempt_at", "seq"),
 )
 
-SETTLE = text(
-    "DELETE FROM outbox_messages WHERE seq IN :seqs ORDER BY seq LIMIT :count"
-).bindparams(bindparam("seqs", expanding=True))
+SETTLE = "DELETE FROM outbox_messages WHERE seq IN %(seqs)s ORDER BY seq LIMIT %(count)s"
 """With order and limit these rows are looked up one by one. Without, a small table is read from its
 start, through the rows that another relay holds, until one of both is a deadlock's victim."""
 
@@ -133,7 +131,8 @@ def claim(session: Session, *, limit: int, now: datetime, after: int = 0) -> Seq
 def settle(session: Session, seqs: Sequence[int]) -> None:
     """Forget events that the broker has confirmed."""
     if seqs:
-        session.execute(SETTLE, {"seqs": seqs, "count": len(seqs)})
+        values = {"seqs": tuple(seqs), "count": len(seqs)}
+        session.connection().exec_driver_sql(SETTLE, values)
 
 
 def postpone(session: Session, rows: Sequence[Row[Any]], *, now: datetime) -> None:
