@@ -4,7 +4,7 @@ import pytest
 from common.amqp import Topology
 from common.contracts import OrderPlaced, ProductViewed
 from common.db import Database
-from common.subscriber import Subscriber
+from common.subscriber import Subscriber, rest_after
 
 TOPOLOGY = Topology(service="analytics", events=(OrderPlaced, ProductViewed))
 
@@ -40,3 +40,10 @@ def test_an_event_may_be_handled_alone_or_by_the_batch(handlers, batch_handlers)
 def test_an_event_that_nobody_handles_is_refused_at_the_start(handlers, batch_handlers):
     with pytest.raises(ValueError, match="subscribed and handled events differ"):
         subscriber(handlers, batch_handlers)
+
+
+@pytest.mark.parametrize(
+    ("took", "rest"), [(0.0, 0.02), (0.005, 0.02), (0.06, 0.06), (0.1, 0.1), (60.0, 0.1)]
+)
+def test_events_gather_for_as_long_as_the_last_ones_took_within_bounds(took, rest):
+    assert rest_after(took) == rest
