@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -139,6 +140,22 @@ def test_whoever_has_written_reads_around_the_cache(gateway, catalog, issuer, pa
     assert len(catalog.received) == before + 5
     burst(gateway, page, 5, token=reader)
     assert len(catalog.received) <= before + 5 + once_a_second(started)
+
+
+def test_reads_know_the_writer_before_the_write_is_over(
+    gateway, catalog, services, issuer, reply, page
+):
+    services["orders"].replies["/v1/orders"] = reply(hangs=True)
+    writer = issuer.token()
+    burst(gateway, page, 2, token=writer)
+    with ThreadPoolExecutor(1) as pool:
+        write = pool.submit(gateway.ask, "/v1/orders", "POST", token=writer)
+        eventually(lambda: services["orders"].asked("/v1/orders"))
+        before = len(catalog.received)
+        burst(gateway, page, 3, token=writer)
+        assert len(catalog.received) == before + 3
+        assert not write.done()
+        services["orders"].reset()
 
 
 def test_answer_for_one_user_is_never_kept(gateway, catalog, issuer, reply, page):
