@@ -166,4 +166,5 @@ class MariaDB(Server):
             connect_timeout=int(PROBE_TIMEOUT_SECONDS),
             read_timeout=10,
             autocommit=True,
+            ssl_disabled=True,  # it offers none; a context for it takes 40 ms of the processor
         )

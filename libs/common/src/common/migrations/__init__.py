@@ -8,7 +8,18 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Connection, MetaData, NullPool, create_engine, inspect, text
+from sqlalchemy import (
+    CheckConstraint,
+    Connection,
+    MetaData,
+    NullPool,
+    create_engine,
+    event,
+    inspect,
+    text,
+)
+
+from common import driver
 
 LOCK_SECONDS = 60
 HERE = Path(__file__).parent
@@ -60,6 +71,7 @@ def migrate_to_head(url: str, versions: Path) -> bool:
         MigrationBusy: The lock did not come free in a minute.
     """
     engine = create_engine(url, isolation_level="READ COMMITTED", poolclass=NullPool)
+    event.listen(engine, "do_connect", driver.connect)
     try:
         with engine.connect() as connection:
             if is_at_head(connection, versions):
