@@ -7,7 +7,7 @@ Counters move in the same transaction as the rows that they count, and only by w
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -31,9 +31,12 @@ from analytics.models import (
 from common.db import DUPLICATE_KEY, error_number
 from common.events import Envelope
 
-# The tables, not the classes: those would send a statement for each change between rows with a
-# viewer and rows without, and make the text of a long statement anew each time.
-VIEWS = Base.metadata.tables["views"]
+STORE_VIEWS = """
+    INSERT INTO views (at, event_id, product_id, viewer_id, session, status)
+    VALUES (%s, %s, %s, %s, %s, %s)
+"""
+"""The driver makes one statement of many rows of it."""
+# The tables, not the classes: those would make the text of a long statement anew each time.
 SALES = Base.metadata.tables["sales"]
 LOG = Base.metadata.tables["event_log"]
 MINUTES = Base.metadata.tables["product_minutes"]
@@ -169,9 +172,15 @@ def record_views(session: Session, *, views: Iterable[NewView]) -> set[UUID]:
 
 def _store(session: Session, views: Mapping[tuple[datetime, UUID], NewView]) -> None:
     # In the order of the key, so that two workers wait for each other in one direction only.
-    rows = [vars(views[key]) for key in sorted(views)]
+    rows = [
+        (
+            *(at.astimezone(UTC).replace(tzinfo=None), event_id.bytes, view.product_id),
+            *(view.viewer_id, view.session, view.status),
+        )
+        for (at, event_id), view in sorted(views.items())
+    ]
     if rows:
-        session.execute(insert(VIEWS), rows)
+        session.connection().exec_driver_sql(STORE_VIEWS, rows)
 
 
 def _must_be_kept(session: Session, views: Collection[NewView]) -> None:
