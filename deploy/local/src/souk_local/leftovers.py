@@ -27,7 +27,8 @@ def find(directory: Path) -> list[int]:
 
 def end(directory: Path) -> int:
     """Stop all that belongs to the stack, the stubborn by force; say how many there were."""
-    found = find(directory)
+    if not (found := find(directory)):
+        return 0
     _signal(found, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while (left := find(directory)) and time.monotonic() < deadline:
