@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from secrets import token_hex
 from typing import Any
-from uuid import uuid4
 
 import orjson
 from apiflask import APIBlueprint, APIFlask
@@ -212,7 +212,7 @@ def _trace_requests(app: Flask) -> None:
     def begin() -> None:
         given = request.environ.get("HTTP_X_REQUEST_ID", "")
         g.began = time.perf_counter()
-        set_trace(Trace(correlation_id=given if REQUEST_ID.fullmatch(given) else uuid4().hex))
+        set_trace(Trace(correlation_id=given if REQUEST_ID.fullmatch(given) else token_hex(16)))
 
     @app.after_request
     def end(response: Response) -> Response:
