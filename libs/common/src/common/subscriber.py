@@ -151,7 +151,7 @@ class Subscriber:
                     began = time.monotonic()
                     self._finish(consumer, batch, stop)
                     if len(batch) < self._most:
-                        consumer.pause(rest_after(time.monotonic() - began))
+                        consumer.gather(rest_after(time.monotonic() - began))
         finally:
             consumer.close()
 

@@ -2,6 +2,7 @@
 """Every event's effect happens once: twice told, out of order, in bad company, through crashes."""
 
 import threading
+import time
 from dataclasses import replace
 
 import orjson
@@ -452,3 +453,17 @@ def test_one_consumers_memory_is_not_anothers(database, events):
         ]
 
     assert database.run(look) == [{event_id}, set()]
+
+
+def test_who_gathers_goes_on_when_a_batch_is_full(publish, events, topology, amqp_url, broker):
+    reader = Consumer(
+        amqp_url, "reader", queues=topology.queue_names(), exchange=topology.exchange, most=3
+    )
+    publish(*(events.rejected(f"order-{number}") for number in range(4)))
+    began = time.monotonic()
+
+    reader.gather(60)
+
+    assert time.monotonic() - began < 30
+    assert len(reader.receive(wait=0)) == 3
+    reader.close()

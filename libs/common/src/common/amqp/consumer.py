@@ -103,7 +103,7 @@ class Consumer:
                     properties=properties,
                 )
             )
-            if len(self._arrived) == 1:
+            if len(self._arrived) in {1, self._most}:
                 self._line.stop()
 
         return arrived
@@ -165,6 +165,10 @@ class Consumer:
         found = dict(zip(KINDS, answers.wait(), strict=True))
         counts = {kind: int(answer.method.message_count) for kind, answer in found.items()}
         return counts | {"waiting": counts["waiting"] + self._in_hand[queue]}
+
+    def gather(self, seconds: float) -> None:
+        """Let messages come until there are as many as ``receive`` gives, or the time is over."""
+        self._line.run(seconds, until=lambda: len(self._arrived) >= self._most)
 
     def pause(self, seconds: float) -> None:
         """Let time pass while heartbeats go on; arriving messages are kept for the next receive."""
