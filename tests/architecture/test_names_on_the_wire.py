@@ -67,6 +67,7 @@ def test_every_subscriber_is_a_service_and_handles_just_what_it_subscribes_to(se
         assert service == "auth", "a service that reads nothing must be known to read nothing"
         return
     handlers = import_module(f"{service}.handlers")
-    handled = set(handlers.HANDLERS) | set(getattr(handlers, "BATCH_HANDLERS", {}))
+    kinds = (getattr(handlers, name, {}) for name in ("HANDLERS", "BATCH_HANDLERS"))
+    handled = {event for handled_so in kinds for event in handled_so}
 
     assert handled == set(SUBSCRIPTIONS[service])
