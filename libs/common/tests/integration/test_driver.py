@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import pytest
+
 from common.db import Database
 from common.driver import ThriftyConnection
 
@@ -6,6 +8,15 @@ from common.driver import ThriftyConnection
 def test_a_services_connections_are_thrifty(database):
     with database.engine.connect() as connection:
         assert isinstance(connection.connection.driver_connection, ThriftyConnection)
+
+
+def test_a_server_that_speaks_tls_is_spoken_to_in_tls(database):
+    with database.engine.connect() as connection:
+        if "MariaDB" in connection.exec_driver_sql("SELECT VERSION()").scalar_one():
+            pytest.skip("the private server offers no TLS; MySQL does by itself")
+        cipher = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Ssl_cipher'").one()[1]
+
+    assert cipher
 
 
 def test_what_the_address_says_of_tls_reaches_the_driver(database):
