@@ -3,7 +3,7 @@
 
 from functools import partial
 
-from catalog.commands.overdue import ask_about_overdue
+from catalog.commands.overdue import IS_RESERVED, ask_about_overdue
 from catalog.config import Config
 from catalog.handlers import BATCH_HANDLERS, HANDLERS
 from catalog.measures import measure
@@ -12,6 +12,7 @@ from common.contracts import SUBSCRIPTIONS
 from common.db import Database
 from common.inbox import forget_handled
 from common.logs import configure_logs
+from common.question import Question
 from common.relay import Relay
 from common.subscriber import Subscriber
 from common.traces import start_traces
@@ -29,12 +30,15 @@ def main() -> None:
     broker = config.amqp_url.get_secret_value()
     topology = Topology(service="catalog", events=SUBSCRIPTIONS["catalog"])
 
+    is_reserved = Question(database, IS_RESERVED).ask
+
     def ask() -> None:
-        database.run(
-            ask_about_overdue,
-            overdue_seconds=config.reservation_overdue_seconds,
-            repeat_seconds=config.overdue_repeat_seconds,
-        )
+        if is_reserved():
+            database.run(
+                ask_about_overdue,
+                overdue_seconds=config.reservation_overdue_seconds,
+                repeat_seconds=config.overdue_repeat_seconds,
+            )
 
     subscriber = Subscriber(database, broker, topology, HANDLERS, BATCH_HANDLERS, most=MOST_AT_ONCE)
     look = partial(measure, database, overdue_seconds=config.reservation_overdue_seconds)

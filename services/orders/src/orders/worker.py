@@ -9,12 +9,14 @@ from common.db import Database
 from common.idempotency import forget_keys
 from common.inbox import forget_handled
 from common.logs import configure_logs
+from common.question import Question
 from common.relay import Relay
 from common.subscriber import Subscriber
 from common.traces import start_traces
 from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 from orders.catalog import Catalog
 from orders.checkout import Checkout
+from orders.commands.begin import IS_LAPSED
 from orders.config import Config
 from orders.handlers import HANDLERS
 from orders.measures import measure
@@ -28,12 +30,18 @@ def main() -> None:
     broker = config.amqp_url.get_secret_value()
     topology = Topology(service="orders", events=SUBSCRIPTIONS["orders"])
     checkout = Checkout.connect(config, database, Catalog.connect(config))
+    is_lapsed = Question(database, IS_LAPSED).ask
+
+    def sweep() -> None:
+        if is_lapsed():
+            checkout.sweep()
+
     run_worker(
         config,
         {
             "relay": Relay.connect("orders", config, database).run,
             "subscriber": Subscriber(database, broker, topology, HANDLERS).run,
-            "sweep": Periodic(name="sweep", seconds=config.sweep_seconds, work=checkout.sweep),
+            "sweep": Periodic(name="sweep", seconds=config.sweep_seconds, work=sweep),
             "measure": Periodic(
                 name="measure", seconds=MEASURE_SECONDS, work=partial(measure, database)
             ),

@@ -15,6 +15,8 @@ from common.logs import get_logger
 log = get_logger(__name__)
 
 BATCH = 100
+IS_RESERVED = "SELECT EXISTS (SELECT 1 FROM reservations WHERE status = 'reserved')"
+"""Whether anything waits to be settled, be it for long or not."""
 
 
 def ask_about_overdue(session: Session, *, overdue_seconds: int, repeat_seconds: int) -> int:

@@ -23,6 +23,8 @@ from orders.commands.carts import take_cart
 from orders.errors import BeingPlaced, EmptyOrder
 from orders.models import Attempt, Base, Order
 
+IS_LAPSED = "SELECT EXISTS (SELECT 1 FROM orders WHERE held_until < UTC_TIMESTAMP(6))"
+"""Whether any pending order has gone without a holder."""
 FIRST = 1
 """An order's version while it is pending."""
 
