@@ -39,7 +39,7 @@ a second time, and is not asked."""
 MOST_ATTEMPTS = 6
 RECEIVE_SECONDS = 1.0
 GATHER_SECONDS = 0.02
-LONGEST_REST_SECONDS = 0.1
+LONGEST_REST_SECONDS = 0.25
 """After a batch that was not full. The first event of a while is handled at once, and what comes
 right behind it goes together: of a rush each transaction alone would cost more than its events."""
 TROUBLE_SECONDS = 1.0

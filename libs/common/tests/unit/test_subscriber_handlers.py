@@ -43,7 +43,7 @@ def test_an_event_that_nobody_handles_is_refused_at_the_start(handlers, batch_ha
 
 
 @pytest.mark.parametrize(
-    ("took", "rest"), [(0.0, 0.02), (0.005, 0.02), (0.06, 0.06), (0.1, 0.1), (60.0, 0.1)]
+    ("took", "rest"), [(0.0, 0.02), (0.005, 0.02), (0.06, 0.06), (0.25, 0.25), (60.0, 0.25)]
 )
 def test_events_gather_for_as_long_as_the_last_ones_took_within_bounds(took, rest):
     assert rest_after(took) == rest
