@@ -143,7 +143,7 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
 
 
 def test_a_start_of_the_local_stack_does_not_begin_with_imports():
-    """The broker, which takes longest, waits for this; what a later step needs is imported there."""
+    """The broker takes longest and waits for this; what later steps need is imported there."""
     program = "import souk_local.__main__, sys; print(*sys.modules)"
     output = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
