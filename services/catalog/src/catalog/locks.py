@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one place that locks stock: ascending, once per transaction (docs/locking.md)."""
 
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from catalog.errors import ProductNotFound
@@ -20,10 +19,11 @@ _STOCK = (
     .execution_options(populate_existing=True)
 )
 _RESERVATIONS = (
-    select(Reservation.order_id, Reservation.status, Reservation.wish)
+    select(Reservation)
     .where(Reservation.order_id.in_(bindparam("order_ids", expanding=True)))
     .order_by(Reservation.order_id)
     .with_for_update()
+    .execution_options(populate_existing=True)
 )
 
 
@@ -54,17 +54,12 @@ def lock_product(session: Session, product_id: int) -> Product:
     return product
 
 
-def lock_reservations(session: Session, order_ids: Collection[UUID]) -> dict[UUID, Row[Any]]:
-    """Lock these orders' reservations in ascending order. Taken before their stock.
-
-    Returns:
-        ``order_id``, ``status`` and ``wish`` of each, to read.
-    """
-    found: Iterable[Row[Any]]
-    found = session.connection().execute(_RESERVATIONS, {"order_ids": list(order_ids)})
+def lock_reservations(session: Session, order_ids: Collection[UUID]) -> dict[UUID, Reservation]:
+    """Lock these orders' reservations in ascending order. Taken before their stock."""
+    found = session.scalars(_RESERVATIONS, {"order_ids": list(order_ids)})
     return {reservation.order_id: reservation for reservation in found}
 
 
 def lock_reservation(session: Session, order_id: UUID) -> Reservation | None:
     """Lock one order's reservation. Taken before its stock."""
-    return session.get(Reservation, order_id, with_for_update=True, populate_existing=True)
+    return lock_reservations(session, [order_id]).get(order_id)

@@ -382,7 +382,7 @@ def _tombstone(order_id: UUID, status: str) -> Reservation:
     return Reservation(order_id=order_id, status=status, reserved_at=clock, settled_at=clock)
 
 
-def _lines(reservation: Reservation | Row[Any]) -> dict[int, int]:
+def _lines(reservation: Reservation) -> dict[int, int]:
     return dict(orjson.loads(reservation.wish or "{}")["lines"])
 
 
