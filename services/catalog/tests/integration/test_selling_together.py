@@ -8,7 +8,12 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from catalog.commands.reservations import Wish, cancel_reservation
+from catalog.commands.reservations import (
+    Wish,
+    cancel_reservation,
+    release_reservation,
+    sell_reservations,
+)
 from catalog.errors import ReservationMissing
 from catalog.handlers import BATCH_HANDLERS, HANDLERS, on_orders_placed
 from catalog.models import LedgerEntry, Reservation, Stock
@@ -125,6 +130,41 @@ def test_two_news_of_one_order_sell_it_once(database, sell, place):
     assert told(database)[-1]["causationid"] == str(first.id)
 
     assert shelf(database, lamp) == (7, 0, [9, 7])
+
+
+def cancel(session, order):
+    cancel_reservation(session, order_id=order)
+
+
+def release(session, order):
+    release_reservation(session, order_id=order)
+
+
+def sell_it(session, order):
+    sell_reservations(session, {order: Trace()})
+
+
+@pytest.mark.parametrize("steps", [(cancel, sell_it), (sell_it, cancel), (cancel, cancel)])
+def test_news_of_one_order_in_one_transaction_know_of_each_other(database, sell, place, steps):
+    """As a batch may bring them: what the first wrote, the second must not undo or repeat."""
+    lamp = sell("Lamp", quantity=9)
+    order = UUID(place({lamp.id: 2})[0].order_id)
+    place({lamp.id: 4})
+
+    database.run(lambda session: [step(session, order) for step in steps])
+
+    assert shelf(database, lamp)[:2] == (9, 4)
+    assert sold(database, order) == ["cancelled"]
+
+
+def test_a_rejection_that_comes_twice_in_one_transaction_releases_once(database, sell, place):
+    lamp = sell("Lamp", quantity=9)
+    order = UUID(place({lamp.id: 2})[0].order_id)
+    place({lamp.id: 4})
+
+    database.run(lambda session: [release(session, order), release(session, order)])
+
+    assert shelf(database, lamp)[:2] == (9, 4)
 
 
 def test_one_without_a_reservation_leaves_the_others_for_another_try(database, sell, place):
