@@ -1,11 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The database's driver: PyMySQL, which connects for less."""
+"""The database's driver: PyMySQL, which connects and writes statements for less."""
 
 import ssl
+from collections.abc import Callable
+from datetime import datetime
 from functools import cache
+from types import NoneType
 from typing import Any
 
 from pymysql.connections import Connection
+
+
+def _moment(value: datetime) -> str:
+    return f"'{value.replace(tzinfo=None)}'"
+
+
+AS_TEXT: dict[type, Callable[[Any], str]] = {
+    int: str,
+    NoneType: lambda _: "NULL",
+    datetime: _moment,
+}
+"""What can hold no quote. Most of what is written is this, and text."""
 
 
 class ThriftyConnection(Connection):
@@ -21,6 +36,14 @@ class ThriftyConnection(Connection):
             return _unverified()
         own: ssl.SSLContext = super()._create_ssl_ctx(sslp)  # type: ignore[misc] # its types lack it
         return own
+
+    def escape(self, obj: Any, mapping: Any = None) -> str:
+        """The same words as PyMySQL's, which looks for them in four steps."""
+        as_text = AS_TEXT.get(type(obj))
+        if as_text is not None:
+            return as_text(obj)
+        words: str = super().escape(obj, mapping)
+        return words
 
 
 @cache

@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import ssl
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import IntEnum
+
+import pytest
+from pymysql.connections import Connection
 
 from common.driver import ThriftyConnection
 
@@ -22,3 +28,28 @@ def test_who_wants_the_server_verified_gets_it_verified():
 
     assert verifying.ctx is not unconnected().ctx
     assert verifying.ctx.verify_mode is ssl.CERT_REQUIRED
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(0, 7, -(2**63), 2**64 - 1, True, False, Level.LOW, None),
+        *(NOON, NOON.replace(tzinfo=None), NOON.replace(year=1, microsecond=5)),
+        NOON.astimezone(timezone(timedelta(hours=2))),
+        *(date(2026, 11, 21), time(12), timedelta(seconds=90), Decimal("1.50"), 0.1),
+        *("", "it's", "back\\slash", "100 %", '"', "\0\n\r\x1a", "Жук"),
+        *(b"", b"\x00'\xff", (1, "a"), [None, 2]),
+    ],
+)
+def test_a_value_is_written_in_the_drivers_own_words(value):
+    ours, theirs = unconnected(), Connection(defer_connect=True)
+    ours.server_status = theirs.server_status = 0
+
+    assert ours.escape(value) == theirs.escape(value)
