@@ -37,6 +37,7 @@ QUEUES = {
     "analytics.stock_low": "catalog.stock_low.v1",
     "analytics.reservation_overdue": "catalog.reservation_overdue.v1",
     "analytics.product_viewed": "gateway.product_viewed.v1",
+    "analytics.products_viewed": "gateway.products_viewed.v1",
     "analytics.order_placed": "orders.order_placed.v1",
     "analytics.order_cancelled": "orders.order_cancelled.v1",
     "analytics.order_rejected": "orders.order_rejected.v1",

@@ -15,7 +15,7 @@ from analytics.handlers import on_products_viewed
 from analytics.windows import Window
 from benchmarks.benchmark import Benchmark, Ratio, Sides
 from benchmarks.ground import Ground
-from benchmarks.views import Visitors
+from benchmarks.views import Visitors, told
 from common import idempotency, inbox, outbox
 from common.clock import utcnow
 from common.contracts import OrderPlaced
@@ -148,10 +148,10 @@ def views(ground: Ground) -> Iterator[Sides]:
         database.run(days.add_partitions, today=FIRST_DAY.date(), days_ahead=37)
         of_the_hour = Visitors(TODAY)
         for _ in range(VIEWS_OF_THE_HOUR // BATCH):
-            database.run(on_products_viewed, of_the_hour.views(BATCH))
+            database.run(on_products_viewed, told(of_the_hour.views(BATCH)))
 
     def work(database: Database) -> Mapping[str, float]:
-        new = [visitors.views(BATCH) for _ in range(BATCHES)]
+        new = [told(visitors.views(BATCH)) for _ in range(BATCHES)]
         return {
             "ingest": timed(lambda: [database.run(on_products_viewed, batch) for batch in new]),
             "rollup": timed(lambda: database.read(_reports), times=READS),

@@ -20,9 +20,8 @@ from analytics.worker import MOST_AT_ONCE
 from benchmarks.benchmark import Benchmark, Ratio, Sides
 from benchmarks.ground import Ground
 from common.amqp import Publisher, Topology
-from common.amqp.publisher import Outgoing
 from common.amqp.topology import EVENTS_EXCHANGE
-from common.contracts import ProductViewed
+from common.contracts import ProductsViewed
 from common.db import Database
 from common.events import Envelope
 from common.metrics import HANDLED
@@ -30,11 +29,13 @@ from common.migrations import migrate_to_head
 from common.roles import migrations_of
 from common.subscriber import Subscriber
 from common.testing import eventually
+from shipper.shipping import MOST_VIEWS
+from shipper.views import View, message_of
 from souk_local.servers import MariaDB, Schema
 
 OURS, PLAIN = Schema("views_ours", "views_ours"), Schema("views_plain", "views_plain")
-TOPOLOGY = Topology(service="analytics", events=(ProductViewed,), streams=(ProductViewed,))
-HANDLERS = {ProductViewed: on_products_viewed}
+TOPOLOGY = Topology(service="analytics", events=(ProductsViewed,), streams=(ProductsViewed,))
+HANDLERS = {ProductsViewed: on_products_viewed}
 COLUMNS = "at, event_id, product_id, viewer_id, session, status"
 INSERT = f"INSERT INTO views ({COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s)"
 PRODUCTS, VIEWERS = 1000, 500
@@ -44,7 +45,6 @@ ONE_BY_ONE = 300
 FROM_THE_QUEUE = "from the queue"
 LOAD, MANY, SINGLE = "LOAD DATA", "executemany", "row per commit"
 
-View = tuple[ProductViewed, Envelope]
 Row = tuple[object, ...]
 
 
@@ -63,29 +63,35 @@ class Visitors:
 
     def _view(self, product: int) -> View:
         self._at += A_VIEW
-        event = ProductViewed(
+        return View(
+            id=secrets.token_hex(16),
+            time=self._at.timestamp(),
             product_id=product,
-            viewer_id=random.choice([None, random.randint(1, VIEWERS)]),
+            user=random.choice(["", str(random.randint(1, VIEWERS))]),
             session=secrets.token_hex(16),
             status=200,
             path=f"/v1/products/{product}",
         )
-        envelope = Envelope.seal(event, aggregate_version=0)
-        return event, envelope.model_copy(update={"time": self._at})
 
 
 def rows_of(views: Sequence[View]) -> list[Row]:
     return [
         (
-            envelope.time.replace(tzinfo=None),
-            envelope.id.bytes,
-            event.product_id,
-            event.viewer_id,
-            event.session,
-            event.status,
+            datetime.fromtimestamp(view.time, UTC).replace(tzinfo=None),
+            view.event_id.bytes,
+            view.product_id,
+            int(view.user) if view.user else None,
+            view.session,
+            view.status,
         )
-        for event, envelope in views
+        for view in views
     ]
+
+
+def told(views: Sequence[View]) -> list[tuple[ProductsViewed, Envelope]]:
+    """*views* as the worker reads them, in one message."""
+    envelope = Envelope.from_json(message_of(views).body)
+    return [(ProductsViewed.model_validate(envelope.data), envelope)]
 
 
 class Ingest:
@@ -100,7 +106,7 @@ class Ingest:
     def seconds(self, views: Sequence[View]) -> float:
         """How long it takes to connect, and to count all views that wait in the queue."""
         self._publish(views)
-        done = HANDLED.labels(ProductViewed.type(), "done")
+        done = HANDLED.labels(ProductsViewed.type(), "done")
         stop, goal = Signal(), done._value.get() + len(views)
         subscriber = Subscriber(
             self._database, self._amqp_url, TOPOLOGY, {}, HANDLERS, most=MOST_AT_ONCE
@@ -116,9 +122,10 @@ class Ingest:
             thread.join()
 
     def _publish(self, views: Sequence[View]) -> None:
+        """As the shipper tells what it finds in the log."""
         publisher = Publisher(self._amqp_url, "bench")
-        for start in range(0, len(views), 1000):
-            publisher.publish([_message(one) for _, one in views[start:][:1000]], EVENTS_EXCHANGE)
+        parts = [views[start:][:MOST_VIEWS] for start in range(0, len(views), MOST_VIEWS)]
+        publisher.publish([message_of(part) for part in parts], EVENTS_EXCHANGE)
         publisher.close()
         self._told += len(views)
 
@@ -135,16 +142,6 @@ class Ingest:
         if stored == counted == self._told:
             return None
         return f"of {self._told} views {stored} are stored and {counted} counted"
-
-
-def _message(envelope: Envelope) -> Outgoing:
-    return Outgoing(
-        id=str(envelope.id),
-        type=envelope.type,
-        body=envelope.to_json(),
-        routing_key=envelope.routing_key,
-        timestamp=int(envelope.time.timestamp()),
-    )
 
 
 class Plain:

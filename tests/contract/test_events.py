@@ -21,7 +21,7 @@ PUBLISHERS = {
         *("ProductCreated", "ProductChanged", "ProductDeleted", "ProductPriceChanged"),
         *("StockChanged", "StockLow", "ReservationOverdue"),
     },
-    "gateway": {"ProductViewed"},
+    "gateway": {"ProductViewed", "ProductsViewed"},
     "orders": {"OrderPlaced", "OrderCancelled", "OrderRejected"},
 }
 USERS = {"UserRegistered", "UserChanged", "UserDeleted"}
@@ -56,7 +56,7 @@ def test_every_event_has_the_publisher_of_the_design():
     }
 
     assert found == PUBLISHERS
-    assert sum(map(len, PUBLISHERS.values())) == len(EVENTS) == 14
+    assert sum(map(len, PUBLISHERS.values())) == len(EVENTS) == 15
 
 
 def test_every_event_has_the_readers_of_the_design():
@@ -111,7 +111,7 @@ def test_fields_of_a_later_day_disturb_nobody(event):
     message = example_of(event)
     message["region"] = "eu"
     message["data"]["added_later"] = {"deep": [1, 2]}
-    for name in ("items", "changes"):
+    for name in ("items", "changes", "views"):
         parts = message["data"].get(name, [])
         for part in parts.values() if isinstance(parts, dict) else parts:
             part["added_later"] = True

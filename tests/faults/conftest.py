@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from common.amqp import Topology, readers_of
 from common.amqp.connection import connect
-from common.contracts import SUBSCRIPTIONS, ProductViewed
+from common.contracts import SUBSCRIPTIONS, VIEWS
 from common.testing import eventually
 from faults.house import (
     FAULTS,
@@ -35,7 +35,7 @@ def _forget_queues(url: str) -> None:
     connection = connect(url, "faults")
     channel = connection.channel()
     for service, events in SUBSCRIPTIONS.items():
-        for queue in Topology(service=service, events=events, streams=(ProductViewed,)).queues():
+        for queue in Topology(service=service, events=events, streams=VIEWS).queues():
             channel.queue_delete(queue.name)
     connection.close()
 

@@ -22,6 +22,7 @@ from shipper import offsets
 from shipper.tail import bytes_behind
 
 [READER] = readers_of("gateway")
+QUEUE = "analytics.products_viewed"
 
 
 def free_port():
@@ -87,16 +88,16 @@ def shipper(tmp_path, amqp_url):
 
 @pytest.fixture
 def arrived(amqp_url):
-    """Takes everything out of the reader's queue: (event id, request id) of each message."""
+    """Takes everything out of the reader's queue: (event id, request id) of each view."""
 
     def take():
         connection = connect(amqp_url, "tests")
         channel = connection.channel()
-        messages = channel.consume(READER.queue_names()[0], auto_ack=True, inactivity_timeout=2)
+        messages = channel.consume(QUEUE, auto_ack=True, inactivity_timeout=2)
         there = itertools.takewhile(lambda message: message[0] is not None, messages)
-        got = [(properties.message_id, properties.correlation_id) for _, properties, _ in there]
+        views = [view for *_, body in there for view in json.loads(body)["data"]["views"]]
         connection.close()
-        return got
+        return [(view["id"], view["request_id"]) for view in views]
 
     return take
 
@@ -113,15 +114,15 @@ def test_views_arrive_though_the_shipper_is_killed_again_and_again(shipper, fres
     shipper.start()
     eventually(shipper.has_shipped_all, seconds=20)
     assert shipper.stop() == 0
-    messages = arrived()
-    assert {request for _, request in messages} == set(views)
-    assert len({event for event, _ in messages}) == len(views)
+    there = arrived()
+    assert {request for _, request in there} == set(views)
+    assert len({event for event, _ in there}) == len(views)
 
 
 def test_views_wait_until_somebody_wants_them(shipper, fresh_queues, arrived):
     fresh_queues(READER)
     with connect_to(shipper) as connection:
-        connection.channel().queue_delete(READER.queue_names()[0])
+        connection.channel().queue_delete(QUEUE)
     views = shipper.look(3)
     shipper.start()
     eventually(lambda: 'reason="no_queue"' in shipper.ask("/metrics")[1], seconds=20)
@@ -143,7 +144,7 @@ def test_health(shipper, fresh_queues):
     assert (status, json.loads(body)["checks"]["broker"]["ok"]) == (200, True)
     shipper.look(4)
     eventually(shipper.has_shipped_all)
-    assert 'souk_events_published_total{event="ProductViewed"} 4.0' in shipper.ask("/metrics")[1]
+    assert 'souk_events_published_total{event="ProductsViewed"} 4.0' in shipper.ask("/metrics")[1]
 
 
 def test_without_a_broker_it_lives_and_is_not_ready(shipper):

@@ -17,11 +17,16 @@ from shipper.tail import Position
 VIEWER = {"address": "192.0.2.7", "agent": "Mozilla/5.0"}
 
 
+def views_in(message):
+    return json.loads(message.body)["data"]["views"]
+
+
 class Broker:
     """A broker that can be away, full, or die between taking a batch and saying so."""
 
     def __init__(self):
         self.taken = []
+        self.sizes = []
         self.away = False
         self.has_no_queue = False
         self.refuses = False
@@ -32,7 +37,7 @@ class Broker:
         if self.away:
             raise BrokerUnavailable("away")
         if self.has_no_queue:
-            raise QueuesMissing("analytics.product_viewed")
+            raise QueuesMissing("analytics.products_viewed")
 
     def publish(self, messages, exchange):
         self.tries += 1
@@ -40,7 +45,8 @@ class Broker:
         assert exchange == "souk.events"
         if self.refuses:
             return {messages[-1].id}
-        self.taken += [message.correlation_id for message in messages]
+        self.sizes += [len(views_in(message)) for message in messages]
+        self.taken += [view["request_id"] for message in messages for view in views_in(message)]
         if self.loses_confirm:
             raise BrokerUnavailable("no confirm")
         return set()
@@ -72,10 +78,10 @@ def shipper_of(log, offset, broker):
     return Shipper(log, offset, broker, key=b"a key")
 
 
-def look(log, count=1):
+def look(log, count=1, *, path="/product/7"):
     """Write *count* views; their request ids."""
     ids = [uuid4().hex for _ in range(count)]
-    view = {"time": 1795226400.5, "product_id": 7, "user": "", "status": 200, "path": "/product/7"}
+    view = {"time": 1795226400.5, "product_id": 7, "user": "", "status": 200, "path": path}
     with log.open("a") as stream:
         for one in ids:
             record = {"id": one} | view | VIEWER
@@ -90,6 +96,37 @@ def test_views_are_shipped_and_the_place_is_kept(log, offset, broker):
     restarted = shipper_of(log, offset, broker)
     assert (restarted.ship_batch(), restarted.ship_batch()) == (2, 0)
     assert broker.taken == first + second
+
+
+def test_what_is_read_at_once_is_told_in_few_messages(log, offset, broker):
+    views = look(log, 250)
+    with log.open("a") as stream:
+        stream.write("nonsense\n")
+    shipper = shipper_of(log, offset, broker)
+    shipper.ship_batch()
+    views += look(log)
+    shipper.ship_batch()
+    assert broker.sizes == [100, 100, 50, 1]
+    assert broker.taken == views
+
+
+def test_messages_of_long_views_are_no_longer_than_others(log, offset, broker):
+    views = look(log, 3) + look(log, 1, path="/" + "x" * 100_000) + look(log, 20, path="/" * 8000)
+    assert shipper_of(log, offset, broker).ship_batch() == 24
+    assert broker.sizes == [3, 1, 8, 8, 4]
+    assert broker.taken == views
+
+
+def test_views_that_are_counted_are_views(log, offset, broker):
+    def published():
+        labels = {"event": "ProductsViewed"}
+        return REGISTRY.get_sample_value("souk_events_published_total", labels) or 0
+
+    before = published()
+    look(log, 150)
+    log.write_text(log.read_text() + "nonsense\n")
+    shipper_of(log, offset, broker).ship_batch()
+    assert published() == before + 150
 
 
 @pytest.mark.parametrize("fault", ["away", "refuses", "loses_confirm"])

@@ -19,12 +19,14 @@ from analytics.handlers import BATCH_HANDLERS
 from analytics.models import PLACED, ProductMinute, Sale, View
 from common.contracts import (
     Change,
+    OneView,
     OrderCancelled,
     OrderLine,
     OrderPlaced,
     ProductChanged,
     ProductCreated,
     ProductDeleted,
+    ProductsViewed,
     ProductViewed,
     StockChanged,
 )
@@ -93,6 +95,21 @@ class Teller:
             path=f"/v1/products/{product_id}",
         )
         return self.told(event, at=at)
+
+    def together(self, *views: Told) -> Told:
+        """These views as one message."""
+        event = ProductsViewed(
+            views=[
+                OneView(
+                    id=envelope.id,
+                    time=envelope.time,
+                    request_id=envelope.correlationid,
+                    **view.model_dump(),
+                )
+                for view, envelope in views
+            ]
+        )
+        return self.told(event, at=views[0][1].time)
 
     def placed(self, order_id: str, *lines: tuple[int, int, int], at: datetime = NOON) -> Told:
         """An order of *lines* of product id, quantity and unit price."""

@@ -12,18 +12,21 @@ from prometheus_client import Counter, Gauge
 from common.amqp import BrokerUnavailable, QueuesMissing
 from common.amqp.publisher import Outgoing
 from common.amqp.topology import EVENTS_EXCHANGE
-from common.contracts import ProductViewed
+from common.contracts import ProductsViewed
 from common.logs import get_logger
 from common.metrics import PUBLISHED, UNPUBLISHED
 from shipper import offsets
 from shipper.tail import bytes_behind, next_batch
-from shipper.views import UnreadableLine, message_of, shown, view_of
+from shipper.views import UnreadableLine, View, message_of, shown, view_of
 
 log = get_logger(__name__)
 
 IDLE_SECONDS = 0.25
 LONGEST_IDLE_SECONDS = 1.0
 READER_SECONDS = 1.0
+MOST_VIEWS = 100
+MOST_BYTES = 64 * 1024
+"""Of the lines of a message; what is made of a line is about as long."""
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -101,20 +104,20 @@ class Shipper:
         batch = next_batch(self._view_log, self._position, now=self._clock())
         if batch.lines:
             messages, unreadable = _sorted_out(batch.lines, self._key)
-            self._publish(messages)
+            self._publish(messages, views=len(batch.lines) - len(unreadable))
             offsets.keep(self._offset_file, batch.position)
             self._position = batch.position
             self._idle_seconds = IDLE_SECONDS
             _report(unreadable)
         return len(batch.lines)
 
-    def _publish(self, messages: Sequence[Outgoing]) -> None:
+    def _publish(self, messages: Sequence[Outgoing], *, views: int) -> None:
         if not messages:
             return
         refused = self._broker.publish(messages, EVENTS_EXCHANGE)
         if refused:
-            raise NotTaken(f"{len(refused)} of {len(messages)} views were not taken")
-        PUBLISHED.labels(ProductViewed.type()).inc(len(messages))
+            raise NotTaken(f"{len(refused)} of {len(messages)} messages were not taken")
+        PUBLISHED.labels(ProductsViewed.type()).inc(views)
 
     def _ship_the_rest(self) -> None:
         # In Kubernetes the log goes with its pod, and nginx has written its last line by now.
@@ -130,13 +133,21 @@ class Shipper:
 
 
 def _sorted_out(lines: Sequence[bytes], key: bytes) -> tuple[list[Outgoing], list[bytes]]:
-    messages, unreadable = [], []
+    unreadable: list[bytes] = []
+    together: list[list[View]] = []
+    room = 0
     for line in lines:
         try:
-            messages.append(message_of(view_of(line, key)))
+            view = view_of(line, key)
         except UnreadableLine:
             unreadable.append(line)
-    return messages, unreadable
+            continue
+        room -= len(line)
+        if room < 0 or len(together[-1]) == MOST_VIEWS:
+            together.append([])
+            room = MOST_BYTES - len(line)
+        together[-1].append(view)
+    return [message_of(views) for views in together], unreadable
 
 
 def _report(unreadable: Sequence[bytes]) -> None:

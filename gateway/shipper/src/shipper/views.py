@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a line of the view log to the event that it stands for.
+"""From lines of the view log to the events that tell of them.
 
 A line tells who looked by address and user agent. Nothing else does: both end in this room.
 """
 
 import hmac
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from uuid import UUID
 
 import orjson
@@ -14,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.amqp.publisher import Outgoing
 from common.context import Trace, traced
-from common.contracts import ProductViewed
+from common.contracts import OneView, ProductsViewed
 from common.events import Envelope
 
 LINE_START = b'{"id":"'
@@ -52,13 +54,13 @@ class View(BaseModel):
 
         A view that is sent again after a crash is the same event, and its readers drop it.
         """
-        milliseconds = round(self.time * 1000)
-        value = (milliseconds & (1 << 48) - 1) << 80 | int(self.id, 16) & (1 << 80) - 1
-        value = value & ~(0xF << 76) | 0x7 << 76
-        return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+        return _uuid7(self.time, int(self.id, 16))
 
-    def event(self) -> ProductViewed:
-        return ProductViewed(
+    def told(self) -> OneView:
+        return OneView(
+            id=self.event_id,
+            time=datetime.fromtimestamp(self.time, UTC),
+            request_id=self.id,
             product_id=self.product_id,
             viewer_id=int(self.user) if self.user else None,
             session=self.session,
@@ -100,18 +102,32 @@ def _session(address: str, agent: str, key: bytes) -> str:
     return hmac.digest(key, f"{address}\n{agent}".encode(), "sha256").hex()[:32]
 
 
-def message_of(view: View) -> Outgoing:
-    """The event of *view*, ready for the broker."""
-    moment = datetime.fromtimestamp(view.time, UTC)
-    actor = f"user/{view.user}" if view.user else "guest"
-    with traced(Trace(correlation_id=view.id, actor=actor)):
-        sealed = Envelope.seal(view.event(), aggregate_version=0, event_id=view.event_id)
-    envelope = sealed.model_copy(update={"time": moment})
+def _uuid7(seconds: float, number: int) -> UUID:
+    value = (round(seconds * 1000) & (1 << 48) - 1) << 80 | number & (1 << 80) - 1
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+
+def message_of(views: Sequence[View]) -> Outgoing:
+    """The event of these views, ready for the broker.
+
+    Its id follows from theirs: the same views are the same event, and any others another.
+    """
+    first = views[0]
+    ids = "".join(view.id for view in views)
+    event = ProductsViewed(views=[view.told() for view in views])
+    with traced(Trace(correlation_id=first.id, actor="service/gateway")):
+        sealed = Envelope.seal(
+            event,
+            aggregate_version=0,
+            event_id=_uuid7(first.time, int(sha256(ids.encode()).hexdigest(), 16)),
+        )
+    envelope = sealed.model_copy(update={"time": event.views[0].time})
     return Outgoing(
         id=str(envelope.id),
         type=envelope.type,
         body=envelope.to_json(),
         routing_key=envelope.routing_key,
-        timestamp=int(view.time),
-        correlation_id=view.id,
+        timestamp=int(first.time),
+        correlation_id=first.id,
     )

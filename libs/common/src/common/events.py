@@ -2,6 +2,7 @@
 """What an event is, and how it looks on the wire: CloudEvents 1.0 as structured JSON."""
 
 import re
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, ClassVar, Self
 from uuid import UUID
@@ -26,16 +27,24 @@ class Event(BaseModel):
 
     Subclasses live in ``common.contracts``; their fields are the event's ``data``. Fields are only
     ever added: a reader ignores what it does not know.
+
+    Attributes:
+        gathers: The field that lists what happened, for an event that stands for many.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     publisher: ClassVar[str]
     version: ClassVar[int] = 1
+    gathers: ClassVar[str | None] = None
 
     def subject(self) -> str:
         """The thing that it happened to, such as ``product/42``."""
         raise NotImplementedError
+
+    def ids(self) -> Collection[UUID]:
+        """By what each of the many is known; none where the envelope's id says it."""
+        return ()
 
     @classmethod
     def type(cls) -> str:

@@ -3,12 +3,12 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from threading import Event as Signal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy.orm import Session
 
@@ -34,9 +34,11 @@ BatchHandler = Callable[[Session, Sequence[tuple[Any, Envelope]]], Collection[UU
 the ids of those that it knew. What it does in one event's name goes in ``traced(...as_cause())``.
 
 Of a stream it must know each event again by the key of what it writes: the inbox would write each
-a second time, and is not asked."""
+a second time, and is not asked. Of an event that stands for many, the ids are theirs."""
 
 MOST_ATTEMPTS = 6
+MOST_TOGETHER = 1000
+"""So much is handled in one transaction, where events stand for many."""
 RECEIVE_SECONDS = 1.0
 GATHER_SECONDS = 0.02
 LONGEST_REST_SECONDS = 0.25
@@ -81,6 +83,47 @@ def read_message(body: bytes) -> tuple[Envelope, Event]:
         return envelope, event_class.model_validate(envelope.data)
     except (ValueError, KeyError, TypeError) as error:
         raise Poison(f"{type(error).__name__}: not a readable event") from error
+
+
+def halves_of(body: bytes) -> dict[str, bytes]:
+    """The halves of a message that tells of many, by their ids; none of what tells of one.
+
+    So what can not be read or handled ends up alone in a message, and is tried again and buried
+    alone. Its halves have the same ids whenever a message is halved.
+    """
+    try:
+        envelope = Envelope.from_json(body)
+        event_class = EVENTS[envelope.type]
+        field = event_class.gathers or ""
+        many = envelope.data[field]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    is_ours = envelope.dataschemaversion == str(event_class.version)
+    if not (is_ours and isinstance(many, list) and len(many) > 1):
+        return {}
+    middle = len(many) // 2
+    parts = {"first": many[:middle], "second": many[middle:]}
+    halves = [
+        envelope.model_copy(
+            update={"id": uuid5(envelope.id, name), "data": envelope.data | {field: part}}
+        )
+        for name, part in parts.items()
+    ]
+    return {str(half.id): half.to_json() for half in halves}
+
+
+def portions(items: Sequence[_Item], *, most: int) -> Iterator[list[_Item]]:
+    """*items* in their order, in parts of at most so much, or of one item."""
+    portion: list[_Item] = []
+    room = most
+    for item in items:
+        room -= _weight(item)
+        if portion and room < 0:
+            yield portion
+            portion, room = [], most - _weight(item)
+        portion.append(item)
+    if portion:
+        yield portion
 
 
 class Subscriber:
@@ -149,8 +192,7 @@ class Subscriber:
                 if batch:
                     self._has_received = True
                     began = time.monotonic()
-                    self._finish(consumer, batch, stop)
-                    if len(batch) < self._most:
+                    if self._finish(consumer, batch, stop) < self._most:
                         consumer.gather(rest_after(time.monotonic() - began))
         finally:
             consumer.close()
@@ -166,42 +208,47 @@ class Subscriber:
                 QUEUE_MESSAGES.labels(queue, kind).set(count)
         self._measured_at = now
 
-    def _finish(self, consumer: Consumer, batch: Sequence[Delivery], stop: Signal) -> None:
+    def _finish(self, consumer: Consumer, batch: Sequence[Delivery], stop: Signal) -> int:
+        """Do what is to be done about *batch*; returns how much it was."""
         items = []
         for delivery in batch:
             try:
                 envelope, event = read_message(delivery.body)
                 items.append(_Item(delivery=delivery, envelope=envelope, event=event))
             except Poison as error:
+                if self._split(consumer, delivery, str(error)):
+                    continue
                 log.error("event_unreadable", queue=delivery.queue, reason=str(error))
                 HANDLED.labels(delivery.properties.type or "unknown", "dead").inc()
                 consumer.bury(delivery, str(error))
-        while items and not stop.is_set():
+        for portion in portions(items, most=MOST_TOGETHER):
+            self._settle(consumer, portion, stop)
+        return sum(map(_weight, items))
+
+    def _settle(self, consumer: Consumer, items: Sequence[_Item], stop: Signal) -> None:
+        """Handle *items* in one transaction; where one fails, halve until it stands alone."""
+        while not stop.is_set():
             try:
-                self._settle(consumer, items)
-                return
+                duplicates = self._database.run(self._handle, items)
             except Unavailable as error:
                 # The database is away. That is not the events' fault: no attempt is counted.
                 log.warning("subscriber_waits", reason=error.detail)
                 consumer.pause(TROUBLE_SECONDS)
                 self._measure(consumer)
-
-    def _settle(self, consumer: Consumer, items: Sequence[_Item]) -> None:
-        """Handle *items* in one transaction; where one fails, halve until it stands alone."""
-        try:
-            duplicates = self._database.run(self._handle, items)
-        except (Unavailable, BrokerUnavailable):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises is its event's trouble
-            if len(items) > 1:
-                middle = len(items) // 2
-                self._settle(consumer, items[:middle])
-                self._settle(consumer, items[middle:])
+            except BrokerUnavailable:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises is its event's trouble
+                if len(items) > 1:
+                    middle = len(items) // 2
+                    self._settle(consumer, items[:middle], stop)
+                    self._settle(consumer, items[middle:], stop)
+                elif not self._split(consumer, items[0].delivery, _reason(error)):
+                    self._refuse(consumer, items[0], error)
+                return
             else:
-                self._refuse(consumer, items[0], error)
-            return
-        consumer.acknowledge([item.delivery for item in items])
-        self._tell(items, duplicates)
+                consumer.acknowledge([item.delivery for item in items])
+                self._tell(items, duplicates)
+                return
 
     def _handle(self, session: Session, items: Sequence[_Item]) -> set[UUID]:
         """Handle each event that is new; returns the ids of the others."""
@@ -253,10 +300,12 @@ class Subscriber:
         now, lines = utcnow(), log.bind()
         for item in items:
             envelope = item.envelope
-            outcome = "duplicate" if envelope.id in known else "done"
-            known.add(envelope.id)
-            outcomes[envelope.type, outcome] += 1
-            if outcome == "done":
+            ids = item.event.ids() or (envelope.id,)
+            new = set(ids) - known
+            known |= new
+            outcomes[envelope.type, "done"] += len(new)
+            outcomes[envelope.type, "duplicate"] += len(ids) - len(new)
+            if new:
                 LAG.labels(envelope.type).observe((now - envelope.time).total_seconds())
             # Of a stream each event is counted, and none told of.
             if type(item.event) not in self._streamed:
@@ -264,14 +313,22 @@ class Subscriber:
                     "event_handled",
                     event_type=envelope.type,
                     event_id=str(envelope.id),
-                    outcome=outcome,
+                    outcome="done" if new else "duplicate",
                     correlation_id=envelope.correlationid,
                 )
         for labels, count in outcomes.items():
             HANDLED.labels(*labels).inc(count)
 
+    def _split(self, consumer: Consumer, delivery: Delivery, reason: str) -> bool:
+        """Let the halves of a message that tells of many come by themselves; whether it does."""
+        halves = halves_of(delivery.body)
+        if halves:
+            log.warning("event_halved", queue=delivery.queue, reason=reason)
+            consumer.split(delivery, halves)
+        return bool(halves)
+
     def _refuse(self, consumer: Consumer, item: _Item, error: Exception) -> None:
-        delivery, reason = item.delivery, f"{type(error).__name__}: {error}"[:500]
+        delivery, reason = item.delivery, _reason(error)
         log.error(
             "event_failed",
             event_type=item.envelope.type,
@@ -285,6 +342,14 @@ class Subscriber:
         else:
             HANDLED.labels(item.envelope.type, "retried").inc()
             consumer.retry_later(delivery, reason)
+
+
+def _weight(item: _Item) -> int:
+    return len(item.event.ids()) or 1
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]
 
 
 def _span_of(item: _Item) -> AbstractContextManager[None]:

@@ -296,6 +296,34 @@ def test_a_database_that_is_away_costs_no_attempt(
     assert empty(broker, f"{PLACED}.retry", f"{PLACED}.dead")
 
 
+def test_a_database_that_goes_away_between_two_halves_is_waited_for(
+    shop, handling, publish, events, in_thread, broker, monkeypatch
+):
+    """What was handled and acknowledged before it went is not handled or acknowledged again."""
+    monkeypatch.setattr(subscriber, "TROUBLE_SECONDS", 0.05)
+    sizes = []
+
+    class Sometimes(Database):
+        def run(self, command, /, *args, **kwargs):
+            sizes.append(len(args[0]))
+            if sizes.count(2) == 2 and sizes[-1] == 2:
+                raise Unavailable
+            return super().run(command, *args, **kwargs)
+
+    url = shop.database.engine.url.render_as_string(hide_password=False)
+    flaky = Sometimes(url)
+    handling.bad.add("order-3")
+    publish(*(events.placed(f"order-{number}") for number in range(4)))
+    eventually(lambda: broker.depth(PLACED) == 4)
+
+    with in_thread(handling.subscriber(database=flaky).run) as failures:
+        eventually(lambda: broker.depth(f"{PLACED}.retry") == 1)
+
+    flaky.dispose()
+    assert failures == []
+    assert [shop.value(f"order-{number}") for number in range(4)] == [1, 1, 1, None]
+
+
 def test_a_broker_that_is_away_is_waited_for(shop, topology, in_thread):
     handlers = {OrderPlaced: lambda *_: None, OrderRejected: lambda *_: None}
     waiting = Subscriber(shop.database, "amqp://x:x@127.0.0.1:1/souk", topology, handlers)

@@ -22,6 +22,7 @@ ROUTING_KEYS = {
     "StockChanged": "catalog.stock_changed.v1",
     "StockLow": "catalog.stock_low.v1",
     "ProductViewed": "gateway.product_viewed.v1",
+    "ProductsViewed": "gateway.products_viewed.v1",
     "ReservationOverdue": "catalog.reservation_overdue.v1",
     "OrderPlaced": "orders.order_placed.v1",
     "OrderCancelled": "orders.order_cancelled.v1",

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, tuple_, update
@@ -54,8 +54,7 @@ def _added_to_minutes() -> Insert:
 ADD_TO_MINUTES = _added_to_minutes()
 
 
-@dataclass(frozen=True, kw_only=True)
-class NewView:
+class NewView(NamedTuple):
     """A view as it was told."""
 
     at: datetime

@@ -6,6 +6,7 @@ that holds even when the inbox has forgotten it.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import wraps
 from typing import Any
 from uuid import UUID
@@ -16,13 +17,16 @@ from analytics import commands
 from analytics.commands import Line, NewView, Order
 from common.contracts import (
     SUBSCRIPTIONS,
+    VIEWS,
     Event,
+    OneView,
     OrderCancelled,
     OrderPlaced,
     ProductChanged,
     ProductCreated,
     ProductDeleted,
     ProductPriceChanged,
+    ProductsViewed,
     ProductViewed,
 )
 from common.events import Envelope
@@ -65,20 +69,28 @@ def on_orders_settled(session: Session, received: Told) -> None:
 
 
 def on_products_viewed(
-    session: Session, received: Sequence[tuple[ProductViewed, Envelope]]
+    session: Session, received: Sequence[tuple[ProductViewed | ProductsViewed, Envelope]]
 ) -> set[UUID]:
-    views = [
-        NewView(
-            at=envelope.time,
-            event_id=envelope.id,
-            product_id=event.product_id,
-            viewer_id=event.viewer_id,
-            session=event.session,
-            status=event.status,
-        )
-        for event, envelope in received
-    ]
+    """Keep and count views, whether they came alone or many in a message."""
+    views = [view for event, envelope in received for view in _views_of(event, envelope)]
     return commands.record_views(session, views=views)
+
+
+def _views_of(event: ProductViewed | ProductsViewed, envelope: Envelope) -> list[NewView]:
+    if isinstance(event, ProductsViewed):
+        return [_new_view(view, view.time, view.id) for view in event.views]
+    return [_new_view(event, envelope.time, envelope.id)]
+
+
+def _new_view(view: ProductViewed | OneView, at: datetime, event_id: UUID) -> NewView:
+    return NewView(
+        at=at,
+        event_id=event_id,
+        product_id=view.product_id,
+        viewer_id=view.viewer_id,
+        session=view.session,
+        status=view.status,
+    )
 
 
 def on_anything(_session: Session, _received: Told) -> None:
@@ -107,10 +119,6 @@ COUNTED: dict[type[Event], Callable[[Session, Told], None]] = {
 }
 
 BATCH_HANDLERS: dict[type[Event], BatchHandler] = {
-    ProductViewed: on_products_viewed,
-    **{
-        event: logged(COUNTED.get(event, on_anything))
-        for event in SUBSCRIPTIONS["analytics"]
-        if event is not ProductViewed
-    },
+    event: on_products_viewed if event in VIEWS else logged(COUNTED.get(event, on_anything))
+    for event in SUBSCRIPTIONS["analytics"]
 }

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from analytics.config import Config
 from analytics.errors import ReplayRefused
 from analytics.models import LoggedEvent
-from common.contracts import SUBSCRIPTIONS, ProductViewed
+from common.contracts import SUBSCRIPTIONS, VIEWS
 from common.db import Database
 from common.http import Client
 from common.logs import get_logger
@@ -57,9 +57,7 @@ def types_for(consumer: str, wanted: Sequence[str] | None) -> list[str]:
     Raises:
         Unprocessable: The consumer does not read one of them, or the log does not have it.
     """
-    offered = sorted(
-        event.type() for event in SUBSCRIPTIONS[consumer] if event is not ProductViewed
-    )
+    offered = sorted(event.type() for event in SUBSCRIPTIONS[consumer] if event not in VIEWS)
     if wanted is None:
         return offered
     strange = sorted(set(wanted) - set(offered))

@@ -11,7 +11,7 @@ from analytics.measures import measure
 from analytics.watch import watch
 from common.amqp import Topology
 from common.clock import utcnow
-from common.contracts import SUBSCRIPTIONS, ProductViewed
+from common.contracts import SUBSCRIPTIONS, VIEWS
 from common.db import Database
 from common.inbox import forget_handled
 from common.logs import configure_logs
@@ -24,9 +24,7 @@ DAYS_SECONDS = 60
 FORGET_SECONDS = 60
 SEAL_SECONDS = 1
 MOST_AT_ONCE = 250
-TOPOLOGY = Topology(
-    service="analytics", events=SUBSCRIPTIONS["analytics"], streams=(ProductViewed,)
-)
+TOPOLOGY = Topology(service="analytics", events=SUBSCRIPTIONS["analytics"], streams=VIEWS)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Event as Signal
 from threading import Thread
 
+import orjson
 import pytest
 from sqlalchemy import Connection, create_engine, func, select, text
 from sqlalchemy import event as hooks
@@ -18,7 +19,7 @@ from common.amqp import BrokerUnavailable, Consumer, Publisher, Topology
 from common.amqp.connection import connect
 from common.amqp.publisher import Outgoing
 from common.amqp.topology import EVENTS_EXCHANGE
-from common.contracts import OrderCancelled, OrderPlaced, ProductViewed
+from common.contracts import VIEWS, OrderCancelled, OrderPlaced
 from common.logs import configure_logs
 from common.metrics import HANDLED
 from common.subscriber import Subscriber
@@ -26,8 +27,8 @@ from common.testing import eventually
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LAMP, CHAIR = 42, 43
-EVENTS = (ProductViewed, OrderPlaced, OrderCancelled)
-SMALL = Topology(service="analytics", events=EVENTS, streams=(ProductViewed,))
+EVENTS = (*VIEWS, OrderPlaced, OrderCancelled)
+SMALL = Topology(service="analytics", events=EVENTS, streams=VIEWS)
 
 
 @pytest.fixture
@@ -94,6 +95,13 @@ EXACT = {
 }
 
 
+EXACT_VIEWS = {key: (views, 0, 0, 0) for key, (views, *_) in EXACT.items() if views}
+
+
+def kept(database) -> int:
+    return database.read(lambda session: session.scalar(select(func.count(View.at))))
+
+
 def logged(session) -> int:
     return session.scalar(select(func.count(LoggedEvent.seq)))
 
@@ -143,6 +151,62 @@ def test_events_that_are_delivered_twice_and_in_disorder_count_once(
     assert is_drained(amqp_url)
     assert counted() == EXACT == recounted()
     assert database.read(logged) == 7
+
+
+def test_views_count_once_however_they_are_put_together(
+    fresh_queues, publish, subscribed, amqp_url, teller, history, counted, recounted, settled
+):
+    """As from gateways of two releases, one of which was killed and tells all of it again."""
+    views, *_ = history
+    fresh_queues(SMALL)
+    first = [teller.together(*views[start:][:100]) for start in range(0, 300, 100)]
+    again = [teller.together(*views[start:][:70]) for start in range(210, -1, -70)]
+    publish([*views[250:], *first[:2], *again, *views[:50], *first, first[0]])
+
+    with subscribed():
+        told = 50 + 200 + 280 + 50 + 300 + 100
+        eventually(lambda: settled() == told, seconds=60)
+        assert HANDLED.labels("ProductsViewed", "duplicate")._value.get() > 0
+
+    assert is_drained(amqp_url)
+    assert counted() == EXACT_VIEWS == recounted()
+
+
+def test_a_view_that_can_not_be_kept_leaves_its_message_alone(
+    fresh_queues, publish, subscribed, database, amqp_url, teller
+):
+    """It is tried again by itself, as if it had come alone; the others are kept."""
+    views = [*(teller.view() for _ in range(40)), teller.view(session="x" * 65), teller.view()]
+    fresh_queues(SMALL)
+    publish([teller.together(*views), teller.together(*(teller.view() for _ in range(5)))])
+
+    with subscribed():
+        eventually(lambda: kept(database) == 46, seconds=60)
+        eventually(lambda: waiting(amqp_url, "analytics.products_viewed.retry") == 1, seconds=60)
+
+    assert is_drained(amqp_url)
+
+
+def test_a_view_that_nobody_can_read_leaves_its_message_alone(
+    fresh_queues, publish, subscribed, database, amqp_url, teller
+):
+    views = [teller.view() for _ in range(30)]
+    event, envelope = teller.together(*views)
+    envelope.data["views"][7]["product_id"] = "the lamp"
+    fresh_queues(SMALL)
+    publish([(event, envelope)])
+
+    with subscribed():
+        eventually(lambda: kept(database) == 29, seconds=60)
+        eventually(lambda: waiting(amqp_url, "analytics.products_viewed.dead") == 1, seconds=60)
+
+    assert is_drained(amqp_url)
+    connection = connect(amqp_url, "tests")
+    _, properties, body = connection.channel().basic_get("analytics.products_viewed.dead")
+    connection.close()
+    [lost] = orjson.loads(body)["data"]["views"]
+    assert lost["id"] == str(views[7][1].id)
+    assert properties.message_id == orjson.loads(body)["id"]
 
 
 def test_a_connection_that_breaks_between_commit_and_ack_changes_no_count(
@@ -226,12 +290,7 @@ def test_one_unreadable_view_does_not_hold_up_the_others(
     publish([*(teller.view() for _ in range(5)), poison, *(teller.view() for _ in range(5))])
 
     with subscribed():
-        eventually(
-            lambda: (
-                database.read(lambda session: session.scalar(select(func.count(View.at)))) == 10
-            ),
-            seconds=60,
-        )
+        eventually(lambda: kept(database) == 10, seconds=60)
         eventually(lambda: waiting(amqp_url, "analytics.product_viewed.retry") == 1, seconds=60)
 
 
@@ -266,6 +325,6 @@ def test_a_stream_keeps_all_views_for_readers_from_its_beginning(
 def test_the_workers_topology_holds_every_event_and_the_stream():
     names = {queue.name for queue in TOPOLOGY.queues()}
 
-    assert len(TOPOLOGY.events) == 14
-    assert "analytics.product_viewed.stream" in names
+    assert len(TOPOLOGY.events) == 15
+    assert {"analytics.product_viewed.stream", "analytics.products_viewed.stream"} < names
     assert "analytics.order_rejected.dead" in names

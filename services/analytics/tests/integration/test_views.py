@@ -97,6 +97,21 @@ def test_what_is_known_of_a_batch_is_told_and_the_rest_counts(
     assert counted() == SIXTY_EACH
 
 
+@pytest.mark.parametrize("known", [0, 1, 60, 119])
+def test_of_a_message_of_many_views_the_new_ones_count(
+    database, teller, batch, counted, statements, known
+):
+    database.run(on_products_viewed, batch[::-1][:known])
+    statements.clear()
+    told = [teller.together(*batch[:50]), batch[49], teller.together(*batch[40:])]
+
+    assert database.run(on_products_viewed, told) == {one.id for _, one in batch[::-1][:known]}
+    assert statements == ["INSERT", "SELECT", "INSERT"] * (known == 0) + [
+        *("INSERT", "SELECT", "INSERT", "SELECT", "INSERT")
+    ] * (known > 0)
+    assert counted() == SIXTY_EACH
+
+
 def test_a_batch_that_is_known_altogether_writes_nothing(database, batch, counted, statements):
     database.run(on_products_viewed, batch)
     statements.clear()

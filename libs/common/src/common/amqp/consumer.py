@@ -2,7 +2,8 @@
 """Receiving in batches: take what is there, let the caller finish it, then acknowledge."""
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -13,7 +14,7 @@ from pika.frame import Method
 from pika.spec import Basic
 
 from common.amqp.connection import BrokerUnavailable
-from common.amqp.line import Answers, Line
+from common.amqp.line import Answers, Line, Message
 from common.amqp.topology import DEAD_EXCHANGE, KINDS
 from common.clock import rfc3339, utcnow
 
@@ -142,15 +143,26 @@ class Consumer:
         }
         self._move(delivery, DEAD_EXCHANGE, f"{delivery.queue}.dead", headers)
 
+    def split(self, delivery: Delivery, parts: Mapping[str, bytes]) -> None:
+        """Put its *parts*, by their ids, at the end of its queue, then acknowledge it here."""
+        messages = []
+        for message_id, body in parts.items():
+            properties = copy(delivery.properties)
+            properties.message_id = message_id
+            messages.append((delivery.queue, body, properties))
+        self._instead(delivery, self._exchange, messages)
+
     def _move(self, delivery: Delivery, exchange: str, key: str, headers: dict[str, Any]) -> None:
         properties = delivery.properties
         properties.headers = {**(properties.headers or {}), **headers}
         properties.delivery_mode = 2
-        message = key, delivery.body, properties
-        # This waits for its confirm: the message is never in neither queue.
-        self._line.send(exchange, [message])
+        self._instead(delivery, exchange, [(key, delivery.body, properties)])
+
+    def _instead(self, delivery: Delivery, exchange: str, messages: Sequence[Message]) -> None:
+        # This waits for its confirms: what it tells is never in no queue.
+        self._line.send(exchange, messages)
         if self._line.confirmed():
-            raise BrokerUnavailable(f"{key} does not take messages")
+            raise BrokerUnavailable(f"{messages[0][0]} does not take messages")
         self.acknowledge([delivery])
 
     def backlog(self, queue: str) -> dict[str, int]:

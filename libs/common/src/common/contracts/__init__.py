@@ -12,7 +12,7 @@ from common.contracts.catalog import (
     StockChanged,
     StockLow,
 )
-from common.contracts.gateway import ProductViewed
+from common.contracts.gateway import OneView, ProductsViewed, ProductViewed
 from common.contracts.orders import OrderCancelled, OrderLine, OrderPlaced, OrderRejected
 from common.events import Event
 
@@ -29,12 +29,16 @@ EVENTS: dict[str, type[Event]] = {
         StockChanged,
         StockLow,
         ProductViewed,
+        ProductsViewed,
         ReservationOverdue,
         OrderPlaced,
         OrderCancelled,
         OrderRejected,
     )
 }
+
+VIEWS: tuple[type[Event], ...] = ProductViewed, ProductsViewed
+"""Both tell of views: of one, as gateways did until now, and of many."""
 
 SUBSCRIPTIONS: dict[str, tuple[type[Event], ...]] = {
     "notifier": (
@@ -59,8 +63,10 @@ SUBSCRIPTIONS: dict[str, tuple[type[Event], ...]] = {
 __all__ = [
     "EVENTS",
     "SUBSCRIPTIONS",
+    "VIEWS",
     "Change",
     "Event",
+    "OneView",
     "OrderCancelled",
     "OrderLine",
     "OrderPlaced",
@@ -70,6 +76,7 @@ __all__ = [
     "ProductDeleted",
     "ProductPriceChanged",
     "ProductViewed",
+    "ProductsViewed",
     "ReservationOverdue",
     "StockChanged",
     "StockLow",
