@@ -5,14 +5,14 @@ Nobody waits for company. While one batch is at work the next one gathers by its
 caller loses nothing, and the longer the work takes the more of it is shared.
 """
 
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from copy import copy
-from queue import Empty, SimpleQueue
+from dataclasses import dataclass
+from queue import Empty
 from threading import Lock
-from typing import Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from common.lanes import Caller, Line, Place
 from common.metrics import BATCH_SIZES
 from common.problems import Unavailable
 
@@ -22,50 +22,15 @@ Result = TypeVar("Result")
 MOST = 64
 ROOM = 256
 SECONDS = 2.5
+GATHER_SECONDS = 0.02
+"""For so long a step waits for the next one to be free, where all would wait in any case."""
 
 
-class _Lead:
-    """The word to a caller who waits: a lane is yours."""
+@dataclass(frozen=True, slots=True)
+class On(Generic[Item]):
+    """No outcome yet: *item* goes on to the next step, and its caller with it."""
 
-
-LEAD: Final = _Lead()
-
-
-class _Caller(Generic[Result]):
-    """Somebody who waits for the outcomes of *count* items.
-
-    Attributes:
-        has_lane: From the word to lead until the batch is taken; whoever leaves in between must
-            pass the lane on.
-    """
-
-    def __init__(self, count: int, seconds: float) -> None:
-        self.outcomes: list[Result | Exception | None] = [None] * count
-        self.missing = count
-        self.has_lane = False
-        self._deadline = time.monotonic() + seconds
-        self._words: SimpleQueue[_Lead | tuple[int, Result | Exception]] = SimpleQueue()
-
-    def tell(self, word: _Lead | tuple[int, Result | Exception]) -> None:
-        self._words.put(word)
-
-    def listen(self) -> bool:
-        """Wait for the next word; returns whether it was to lead.
-
-        Raises:
-            Empty: The caller's time is over.
-        """
-        word = self._words.get(timeout=max(0.0, self._deadline - time.monotonic()))
-        if isinstance(word, _Lead):
-            return True
-        number, self.outcomes[number] = word
-        self.missing -= 1
-        return False
-
-    def hear_the_rest(self) -> None:
-        """Take what was said until now; no more will be waited for."""
-        while not self._words.empty():
-            self.listen()
+    item: Item
 
 
 class Batcher(Generic[Item, Result]):
@@ -76,13 +41,15 @@ class Batcher(Generic[Item, Result]):
 
     Args:
         name: Of the metric ``souk_batch_items``.
-        work: Gets 1 to *most* items and returns one outcome each, in their order: a result, or an
-            exception for that item alone. What it raises instead must come before a commit: then
-            the halves are tried on their own, until the one that is to blame stands alone.
-            ``Unavailable`` is nobody's fault and goes to all.
+        work: Gets 1 to *most* items and returns one outcome each, in their order: a result, an
+            exception for that item alone, or what goes ``On``. What it raises instead must come
+            before a commit: then the halves are tried on their own, until the one that is to blame
+            stands alone. ``Unavailable`` is nobody's fault and goes to all.
+        then: The next step. All of a batch who go on go together, and wait once for both. While it
+            is busy this one gathers.
         room: So many items may wait; who comes then is told to come again.
         lanes: So many batches may be at work at once.
-        seconds: So long a caller waits, also for work that hangs.
+        seconds: So long a caller waits, also for work that hangs; for the next step anew.
 
     Proved by libs/common/tests/unit/test_batching.py.
     """
@@ -90,8 +57,9 @@ class Batcher(Generic[Item, Result]):
     def __init__(
         self,
         name: str,
-        work: Callable[[Sequence[Item]], Sequence[Result | Exception]],
+        work: Callable[[Sequence[Item]], Sequence[Result | Exception | On[Any]]],
         *,
+        then: "Batcher[Any, Any] | None" = None,
         most: int = MOST,
         room: int = ROOM,
         lanes: int = 1,
@@ -99,12 +67,12 @@ class Batcher(Generic[Item, Result]):
     ) -> None:
         self._sizes = BATCH_SIZES.labels(name)
         self._work = work
-        self._most = most
-        self._room = room
-        self._seconds = seconds
-        self._lock = Lock()
-        self._free_lanes = lanes
-        self._waiting: deque[tuple[_Caller[Result], int, Item]] = deque()
+        # Steps that follow each other share it: who goes on is never in both lines, nor in none.
+        self.lock: Lock = then.lock if then else Lock()
+        self.line = Line[Item](
+            self._lead, lock=self.lock, most=most, room=room, lanes=lanes, seconds=seconds
+        )
+        self._next: Line[Any] | None = then.line if then else None
 
     def submit(self, item: Item) -> Result:
         """Have *item* done, together with what others want done now.
@@ -124,56 +92,63 @@ class Batcher(Generic[Item, Result]):
         Raises:
             Unavailable: As above, for all of them.
         """
-        caller = _Caller[Result](len(items), self._seconds)
-        if self._enter(caller, items):
-            self._lead(caller)
+        caller = Caller(len(items))
+        with self.lock:
+            if not self.line.has_room(len(items)):
+                raise _crowded()
+            self.line.admit([(caller, number, item) for number, item in enumerate(items)])
         try:
             while caller.missing:
-                if caller.listen():
-                    self._lead(caller)
+                if lead := caller.listen():
+                    lead(caller)
         except Empty:
             self._leave(caller)
         return [_late() if outcome is None else outcome for outcome in caller.outcomes]
 
-    def _enter(self, caller: _Caller[Result], items: Sequence[Item]) -> bool:
-        """Stand in line; returns whether the caller has a lane."""
-        with self._lock:
-            if len(self._waiting) + len(items) > self._room:
-                raise Unavailable("Too many requests wait for this; try again.")
-            self._waiting.extend((caller, number, item) for number, item in enumerate(items))
-            caller.has_lane = self._free_lanes > 0
-            self._free_lanes -= caller.has_lane
-            return caller.has_lane
-
-    def _leave(self, caller: _Caller[Result]) -> None:
-        with self._lock:
-            self._waiting = deque(place for place in self._waiting if place[0] is not caller)
+    def _leave(self, caller: Caller) -> None:
+        with self.lock:
+            caller.has_left = True
+            self.line.forget(caller)
+            if self._next:
+                self._next.forget(caller)
             caller.hear_the_rest()
-            if caller.has_lane:
-                self._pass_on()
 
-    def _lead(self, caller: _Caller[Result]) -> None:
-        with self._lock:
-            caller.has_lane = False
-            batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+    def _lead(self, caller: Caller) -> None:
+        with self.lock:
+            if self._next:
+                self._next.wait_for_lane(GATHER_SECONDS)
+            batch = self.line.take(caller)
+        outcomes: Sequence[Result | Exception | On[Any]] = []
         try:
             outcomes = outcomes_of(self._work, [item for _, _, item in batch])
         finally:
-            with self._lock:
-                self._pass_on()
+            with self.lock:
+                # First the next step, so that whoever leads here then sees that it is busy.
+                self._let_go_on(batch, outcomes)
+                self.line.pass_on()
         if batch:
             self._sizes.observe(len(batch))
         for (member, number, _), outcome in zip(batch, outcomes, strict=True):
-            member.tell((number, outcome))
+            if not isinstance(outcome, On):
+                member.tell((number, outcome))
 
-    def _pass_on(self) -> None:
-        """Give the lane to whoever waits longest, or set it free. The lock is held."""
-        heir = next((caller for caller, _, _ in self._waiting if not caller.has_lane), None)
-        if heir is None:
-            self._free_lanes += 1
+    def _let_go_on(
+        self,
+        batch: Sequence[Place[Item]],
+        outcomes: Sequence[Result | Exception | On[Any]],
+    ) -> None:
+        places = [
+            (member, number, outcome.item)
+            for (member, number, _), outcome in zip(batch, outcomes, strict=False)
+            if isinstance(outcome, On) and not member.has_left
+        ]
+        if self._next is None or not places:
+            return
+        if self._next.has_room(len(places)):
+            self._next.admit(places)
         else:
-            heir.has_lane = True
-            heir.tell(LEAD)
+            for member, number, _ in places:
+                member.tell((number, _crowded()))
 
 
 def outcomes_of(
@@ -192,6 +167,10 @@ def outcomes_of(
             return [error]
         middle = len(items) // 2
         return outcomes_of(work, items[:middle]) + outcomes_of(work, items[middle:])
+
+
+def _crowded() -> Unavailable:
+    return Unavailable("Too many requests wait for this; try again.")
 
 
 def _late() -> Unavailable:

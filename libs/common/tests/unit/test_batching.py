@@ -43,7 +43,7 @@ def pool():
 
 
 def waiting(batcher):
-    return len(batcher._waiting)
+    return len(batcher.line.waiting)
 
 
 def behind_a_closed_gate(pool, batcher, work, numbers):
@@ -238,7 +238,7 @@ def test_no_lane_is_lost_when_callers_give_up_as_they_are_called(pool):
     assert {type(error) for error in gave_up} <= {Unavailable}
     assert 0 < len(gave_up) < 3000  # else the race was not on
     assert waiting(batcher) == 0
-    assert batcher._free_lanes == 2
+    assert batcher.line.free_lanes == 2
     assert batcher.submit(7) == 7
 
 

@@ -6,10 +6,11 @@ Catalog's transaction is the commit point of the stock; see the house's "one com
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from common.batching import Batcher
+from common.batching import Batcher, On
 from common.db import Database
 from common.idempotency import Answer, Key
 from common.logs import get_logger
@@ -19,7 +20,7 @@ from orders.catalog import Catalog
 from orders.commands.begin import Begun, Wish, answer_likewise, begin_orders, take_over_lapsed
 from orders.commands.settle import Settlement
 from orders.config import Config
-from orders.endings import Endings
+from orders.endings import Endings, Held
 from orders.errors import BeingPlaced, ReservationImpossible
 from orders.measures import SETTLED
 from orders.models import Attempt
@@ -43,11 +44,25 @@ class Placement:
     is_replay: bool
 
 
+@dataclass
+class _Placing:
+    """A wish on its way.
+
+    Attributes:
+        context: Of the request that wants it.
+        attempt: What it has begun.
+    """
+
+    wish: Wish
+    context: Context = field(default_factory=copy_context)
+    attempt: Attempt | None = None
+
+
 class Checkout:
     """Places orders, and settles those that somebody left behind.
 
     Each of the two steps, to begin and to end, is done for all orders together that have come to
-    it.
+    it; whoever begins goes on to the end with all who begin at the same time.
     """
 
     def __init__(
@@ -56,8 +71,10 @@ class Checkout:
         self._database = database
         self._hold_seconds = hold_seconds
         self._currency = currency
-        self._beginnings = Batcher[Wish, Attempt | Answer]("orders_begin", self._begin_all)
         self._endings = Endings(database, catalog, currency=currency)
+        self._beginnings = Batcher[_Placing, Answer | Settlement | None](
+            "orders_begin", self._begin_all, then=self._endings.step
+        )
 
     @classmethod
     def connect(cls, config: Config, database: Database, catalog: Catalog) -> "Checkout":
@@ -80,13 +97,17 @@ class Checkout:
                 the database is gone, and a retry after a while finds out what became of it.
         """
         wish = Wish(key=key, fingerprint=fingerprint, lines=lines, expected_total=expected_total)
-        begun = self._beginnings.submit(wish)
-        if isinstance(begun, Answer):
-            return Placement(answer=begun, is_replay=True)
+        placing = _Placing(wish)
         try:
-            return self._settle(begun)
+            came = self._beginnings.submit(placing)
+            if isinstance(came, Answer):
+                return Placement(answer=came, is_replay=True)
+            assert placing.attempt is not None
+            return self._placement(placing.attempt, came)
         except Unavailable as error:
-            return self._abandon(begun, error)
+            if placing.attempt is None:
+                raise
+            return self._abandon(placing.attempt, error)
 
     def place_cart(self, key: Key, *, fingerprint: bytes) -> Placement:
         """Place an order of the cart; a click beside another one gets that one's order.
@@ -127,7 +148,7 @@ class Checkout:
 
     def _sweep_one(self, attempt: Attempt) -> bool:
         try:
-            self._settle(attempt)
+            self._placement(attempt, self._endings.end(attempt))
         except BeingPlaced:
             return True
         except Unavailable as error:
@@ -138,19 +159,17 @@ class Checkout:
             self._endings.abandon(attempt)
         return True
 
-    def _begin_all(self, wishes: Sequence[Wish]) -> Sequence[Begun]:
-        hold_seconds, currency = self._hold_seconds, self._currency
-        return self._database.run(
-            begin_orders, wishes, currency=currency, hold_seconds=hold_seconds
+    def _begin_all(self, placings: Sequence[_Placing]) -> Sequence[Answer | Exception | On[Held]]:
+        begun = self._database.run(
+            begin_orders,
+            [placing.wish for placing in placings],
+            currency=self._currency,
+            hold_seconds=self._hold_seconds,
         )
+        return [_went(placing, came) for placing, came in zip(placings, begun, strict=True)]
 
-    def _settle(self, attempt: Attempt) -> Placement:
-        """Ask catalog, and settle what it decides.
-
-        Raises:
-            Unavailable: It did not decide, or nobody knows; the order is still pending, or settled.
-        """
-        end = self._endings.end(attempt)
+    def _placement(self, attempt: Attempt, end: Settlement | None) -> Placement:
+        """What a request gets whose attempt ended so."""
         if end is None:
             return self._became(attempt.order_id)
         assert end.answer is not None
@@ -184,6 +203,13 @@ class Checkout:
         if known.answer is None:
             raise BeingPlaced(order_id)
         return Placement(answer=known.answer, is_replay=True)
+
+
+def _went(placing: _Placing, came: Begun) -> Answer | Exception | On[Held]:
+    if not isinstance(came, Attempt):
+        return came
+    placing.attempt = came
+    return On(Held(came, placing.context))
 
 
 def _tell(end: Settlement) -> None:

@@ -21,7 +21,7 @@ from orders.errors import Refused
 from orders.models import Attempt, Standing, StandingItem
 
 
-class _Held(NamedTuple):
+class Held(NamedTuple):
     """An attempt on its way to its end, and the context of the request that makes it."""
 
     attempt: Attempt
@@ -32,13 +32,16 @@ class Endings:
     """Ends attempts, many at a time.
 
     To ask and to settle is one step: who waited for the answer would wait again to store it.
+
+    Attributes:
+        step: Asks and settles. None comes of an attempt that had lost its order.
     """
 
     def __init__(self, database: Database, catalog: Catalog, *, currency: str) -> None:
         self._database = database
         self._catalog = catalog
         self._currency = currency
-        self._ends = Batcher[_Held, Settlement | None](
+        self.step = Batcher[Held, Settlement | None](
             "orders_end", self._end_all, seconds=2 * batching.SECONDS
         )
         self._abandonments = Batcher[Settlement, bool]("orders_abandon", self._settle_all)
@@ -49,7 +52,7 @@ class Endings:
         Raises:
             Unavailable: Catalog said nothing, or nobody knows what became of the order.
         """
-        return self._ends.submit(_Held(attempt, copy_context()))
+        return self.step.submit(Held(attempt, copy_context()))
 
     def abandon(self, attempt: Attempt) -> bool:
         """Give an order up of which catalog said nothing; False where it has ended already.
@@ -59,7 +62,7 @@ class Endings:
         """
         return self._abandonments.submit(abandoned(attempt))
 
-    def _end_all(self, held: Sequence[_Held]) -> Sequence[Settlement | Exception | None]:
+    def _end_all(self, held: Sequence[Held]) -> Sequence[Settlement | Exception | None]:
         """What became of each: None where its holder came too late."""
         words = outcomes_of(self._reserve_all, held)
         decided = [
@@ -70,12 +73,12 @@ class Endings:
         ends = iter(outcomes_of(self._settle_decided, decided))
         return [next(ends) if isinstance(w, Reservation | Refused) else w for w in words]
 
-    def _reserve_all(self, held: Sequence[_Held]) -> Sequence[Reservation | Problem]:
+    def _reserve_all(self, held: Sequence[Held]) -> Sequence[Reservation | Problem]:
         wanted = [one.context.run(_wanted, one.attempt) for one in held]
         return self._catalog.reserve_all(wanted, currency=self._currency)
 
     def _settle_decided(
-        self, decided: Sequence[tuple[_Held, Reservation | Refused]]
+        self, decided: Sequence[tuple[Held, Reservation | Refused]]
     ) -> Sequence[Settlement | None]:
         # Each in its own request's name: an event tells who asked.
         ends = [held.context.run(_settlement, held.attempt, word) for held, word in decided]

@@ -40,7 +40,7 @@ def flood(database, checkout, catalog, shopper):
 
     def run(orders):
         def all_wait_at(batcher):
-            eventually(lambda: len(batcher._waiting) == len(orders), what="all at a step")
+            eventually(lambda: len(batcher.line.waiting) == len(orders), what="all at a step")
 
         def hold(_connection):
             commits.append(1)
@@ -56,7 +56,7 @@ def flood(database, checkout, catalog, shopper):
             eventually(lambda: commits, what="the order ahead")
             for thread in threads[1:]:
                 thread.start()
-            all_wait_at(checkout._endings._ends)
+            all_wait_at(checkout._endings.step)
             catalog.gate.set()
         finally:
             for thread in threads:
@@ -169,7 +169,7 @@ def test_an_older_catalog_is_one_that_does_not_answer(ada, catalog, checkout, da
 
 
 def test_too_many_orders_are_told_to_come_again(ada, checkout, ledger, monkeypatch):
-    monkeypatch.setattr(checkout._beginnings, "_room", 0)
+    monkeypatch.setattr(checkout._beginnings.line, "room", 0)
 
     answer = ada.order("k", (LAMP, 1))
 
