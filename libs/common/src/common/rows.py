@@ -51,6 +51,7 @@ def update_rows(
     formulas: Mapping[str, str] = MappingProxyType({}),
     also: str = "",
     where: str = "",
+    hint: str = "",
 ) -> int:
     """Give each of these rows its own values, all in one statement; returns how many were found.
 
@@ -61,9 +62,10 @@ def update_rows(
         formulas: SQL by column, of what is written, where ``{}`` stands for the row's own value.
         also: SQL of what else is set, the same for every row.
         where: SQL of what else must be true of a row.
+        hint: Which index to find them by, such as ``FORCE INDEX (PRIMARY)``.
     """
     written = tuple(formulas.items())
-    shape = _Shape(tuple(rows[0]), tuple(keys), tuple(still), written, also, where)
+    shape = _Shape(tuple(rows[0]), tuple(keys), tuple(still), written, also, where, hint)
     return _run(session.connection(), table, _updating(table, shape, len(rows)), rows)
 
 
@@ -102,6 +104,7 @@ class _Shape(NamedTuple):
     formulas: tuple[tuple[str, str], ...]
     also: str
     where: str
+    hint: str
 
 
 @cache
@@ -120,7 +123,8 @@ def _updating(table: Table, shape: _Shape, count: int) -> str:
     true = [_among(keys, which), *(f"`{name}` = {each(name)}" for name in shape.still)]
     true += filter(None, [shape.where])
     # Of our own names and texts; what comes from outside is a parameter.
-    return f"UPDATE {table.name} SET {', '.join(changes)} WHERE {' AND '.join(true)}"  # noqa: S608
+    what = f"{table.name} {shape.hint}".rstrip()
+    return f"UPDATE {what} SET {', '.join(changes)} WHERE {' AND '.join(true)}"  # noqa: S608
 
 
 def _among(keys: Sequence[str], which: Sequence[str]) -> str:

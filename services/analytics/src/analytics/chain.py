@@ -9,25 +9,28 @@ What the chain proves: no sealed row was changed, taken out, put between or cut 
 may write to the schema could still make a whole new chain; the hashes in the worker's log show it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, case, func, select, update
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from analytics.models import LoggedEvent, LogHead
+from analytics.models import Base, LoggedEvent, LogHead
 from common.audit import MOST_NAMED, Violation
 from common.db import Database
 from common.logs import get_logger
+from common.rows import update_rows
 
 log = get_logger(__name__)
 
 BEGINNING = bytes(32)
 HEAD = 1
 SEALED_AT_ONCE = 200
+WRITTEN_AT_ONCE = 50
+"""For each row that a statement writes the server looks through all of its cases."""
 VERIFIED_AT_ONCE = 1000
 COLUMNS = tuple(LoggedEvent.__table__.columns)
 
@@ -65,12 +68,13 @@ def seal(session: Session) -> int:
         session.add(head)
         session.flush()
     rows = sorted(session.execute(UNSEALED.limit(SEALED_AT_ONCE)).all(), key=attrgetter("seq"))
-    hashes: dict[int, bytes] = {}
+    sealed = []
     for position, row in enumerate(rows, start=head.position + 1):
         head.hash = link(head.hash, row, position)
-        hashes[row.seq] = head.hash
+        sealed.append({"seq": row.seq, "position": position, "hash": head.hash})
+    for first in range(0, len(sealed), WRITTEN_AT_ONCE):
+        _write(session, sealed[first : first + WRITTEN_AT_ONCE])
     if rows:
-        _write(session, hashes, first=head.position + 1)
         head.position += len(rows)
         log.info("events_sealed", position=head.position, hash=head.hash.hex())
     return len(rows)
@@ -82,19 +86,10 @@ def seal_all(database: Database) -> None:
         pass
 
 
-def _write(session: Session, hashes: dict[int, bytes], *, first: int) -> None:
-    places = {seq: place for place, seq in enumerate(hashes, start=first)}
-    session.execute(
-        update(LoggedEvent)
-        # Else a small log is read from its start, through rows that are just being added.
-        .with_hint("FORCE INDEX (PRIMARY)")
-        .where(LoggedEvent.seq.in_(hashes))
-        .values(
-            position=case(places, value=LoggedEvent.seq),
-            hash=case(hashes, value=LoggedEvent.seq),
-        )
-        .execution_options(synchronize_session=False)
-    )
+def _write(session: Session, sealed: Sequence[dict[str, Any]]) -> None:
+    table = Base.metadata.tables["event_log"]
+    # Else a small log is read from its start, through rows that are just being added.
+    update_rows(session, table, sealed, keys=["seq"], hint="FORCE INDEX (PRIMARY)")
 
 
 def breaks(session: Session) -> Iterator[Violation]:

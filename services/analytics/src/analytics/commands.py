@@ -30,6 +30,7 @@ from analytics.models import (
 )
 from common.db import DUPLICATE_KEY, error_number
 from common.events import Envelope
+from common.rows import insert_rows
 
 STORE_VIEWS = """
     INSERT INTO views (at, event_id, product_id, viewer_id, session, status)
@@ -109,7 +110,7 @@ def append_to_log(session: Session, *, envelopes: Sequence[Envelope]) -> set[UUI
     """
     known: set[UUID] = set()
     try:
-        session.execute(insert(LOG), [_logged(envelope) for envelope in envelopes])
+        insert_rows(session, LOG, [_logged(envelope) for envelope in envelopes])
     except IntegrityError as error:
         if error_number(error) != DUPLICATE_KEY:
             raise
@@ -118,7 +119,7 @@ def append_to_log(session: Session, *, envelopes: Sequence[Envelope]) -> set[UUI
         known = set(session.scalars(query))
         new = [_logged(envelope) for envelope in envelopes if envelope.id not in known]
         if new:
-            session.execute(insert(LOG), new)
+            insert_rows(session, LOG, new)
     return known
 
 
