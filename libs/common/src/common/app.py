@@ -17,7 +17,7 @@ from flask.json.provider import JSONProvider
 from sqlalchemy import Engine
 from werkzeug.exceptions import HTTPException
 
-from common.access import Epochs, Guard, connect_redis, public
+from common.access import Epochs, Guard, Reader, connect_redis, public
 from common.context import Trace, current_trace, set_trace
 from common.cursors import Cursors
 from common.db import Database
@@ -161,7 +161,7 @@ def default_guard(service: str, config: ServiceSettings) -> Guard:
             audience=config.token_audience,
         ),
         Epochs(
-            connect_redis(config.redis_url.get_secret_value()),
+            Reader(connect_redis(config.redis_url.get_secret_value())),
             lambda user_id: _get(auth, f"/internal/users/{user_id}/epoch")["epoch"],
         ),
         tokens,

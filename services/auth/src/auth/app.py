@@ -24,7 +24,7 @@ from auth.routes import (
 from auth.sealing import Seal
 from auth.steady import SteadyTokens
 from auth.throttle import Throttle
-from common.access import Epochs, Guard, connect_redis
+from common.access import Epochs, Guard, Reader, connect_redis
 from common.app import create_service
 from common.db import Database
 from common.health import Check
@@ -95,6 +95,6 @@ def own_guard(config: Config, database: Database, redis: Redis, tokens: AccessTo
         Verifier(
             KeySet(tokens.key_set), issuer=config.token_issuer, audience=config.token_audience
         ),
-        Epochs(redis, lambda user_id: database.read(queries.epoch_of_user, user_id)),
+        Epochs(Reader(redis), lambda user_id: database.read(queries.epoch_of_user, user_id)),
         ServiceTokens(config.service_token_key.get_secret_value(), "auth"),
     )

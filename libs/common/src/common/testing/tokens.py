@@ -81,5 +81,5 @@ class TokenFactory:
     def guard(self, service: str) -> Guard:
         """A guard that trusts this factory's tokens and knows its epochs."""
         verifier = Verifier(KeySet(self.key_set), issuer="souk", audience="souk")
-        epochs = Epochs(_NoRedis(), lambda user_id: self.epochs.get(user_id, 0))  # type: ignore[arg-type]
+        epochs = Epochs(_NoRedis(), lambda user_id: self.epochs.get(user_id, 0))
         return Guard(verifier, epochs, ServiceTokens(self._service_key, service))
