@@ -18,7 +18,7 @@ from common.subscriber import Subscriber
 from common.traces import start_traces
 from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 
-MOST_AT_ONCE = 32
+MOST_AT_ONCE = 64
 """A batch holds the stock of what it sells until its commit, and reservations wait for that."""
 
 
