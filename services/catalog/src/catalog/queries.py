@@ -19,6 +19,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.mysql import match
+from sqlalchemy.dialects.mysql.pymysql import dialect
 from sqlalchemy.orm import Session, contains_eager
 
 from catalog.errors import AmbiguousName, ProductNotFound
@@ -88,7 +89,8 @@ _PAGE: Select[Any] = (
 )
 _PAGES_BY = {
     # In the order in which they count, and each on its own: one statement would ask every shard.
-    name: _PAGE.where(_products[name].in_(bindparam("wanted", expanding=True)))
+    # As text that is made once, for any number of names: the driver writes a list of them as one.
+    name: str(_PAGE.where(_products[name].op("IN")(bindparam("wanted"))).compile(dialect=dialect()))
     for name in ("id", "public_id", "sku")
 }
 
@@ -120,9 +122,7 @@ def product_by_ref(session: Session, ref: str) -> Product:
     return product
 
 
-def shown_by_refs(
-    connection: Connection | Session, refs: Collection[str]
-) -> dict[str, ShownProduct]:
+def shown_by_refs(connection: Connection, refs: Collection[str]) -> dict[str, ShownProduct]:
     """What pages show of the products that paths name; unknown ones are left out."""
     found: dict[str, ShownProduct] = {}
     names = {ref: dict(_names_in(ref)) for ref in refs}
@@ -133,8 +133,8 @@ def shown_by_refs(
             if column in columns and ref not in found
         }
         if wanted:
-            rows = connection.scalars(statement, {"wanted": list(set(wanted.values()))})
-            shown = map(ShownProduct.of_json, rows)
+            rows = connection.exec_driver_sql(statement, ([*{*wanted.values()}],))
+            shown = map(ShownProduct.of_json, rows.scalars())
             by_name = {getattr(product, column): product for product in shown}
             found |= {ref: by_name[name] for ref, name in wanted.items() if name in by_name}
     return found

@@ -147,16 +147,20 @@ def test_a_numbered_page_reads_all_before_it(shelves):
     assert cost > offset
 
 
+def shown_by_refs(session, refs):
+    return queries.shown_by_refs(session.connection(), refs)
+
+
 @pytest.mark.parametrize("ref", ["1", "p00000000001", "sku-1"])
 def test_a_page_reads_its_product_and_its_stock(shelves, ref):
-    found, cost = shelves.cost(queries.shown_by_refs, [ref])
+    found, cost = shelves.cost(shown_by_refs, [ref])
 
     assert (found[ref].id, found[ref].available) == (1, 5)
     assert cost <= 3
 
 
 def test_what_is_not_there_costs_two_looks(shelves):
-    found, cost = shelves.cost(queries.shown_by_refs, ["nothing"])
+    found, cost = shelves.cost(shown_by_refs, ["nothing"])
 
     assert not found
     assert cost <= 2
@@ -165,7 +169,7 @@ def test_what_is_not_there_costs_two_looks(shelves):
 def test_many_pages_read_their_products_and_their_stock(shelves):
     refs = [str(number) for number in range(101, 131)]
 
-    found, cost = shelves.cost(queries.shown_by_refs, refs)
+    found, cost = shelves.cost(shown_by_refs, refs)
 
     assert len(found) >= len(refs) - 1, "one of fifty is not for sale"
     assert cost <= 3 * len(refs) + 1

@@ -39,7 +39,7 @@ def crowd(database, rows, refs, monkeypatch):
         assert began.wait(20)
         asked += [pool.submit(rows.row, ref) for ref in refs[1:]]
         waiting = len(refs) - 1
-        eventually(lambda: len(rows._batcher._waiting) == waiting, what="the others waiting")
+        eventually(lambda: len(rows._batcher.line.waiting) == waiting, what="the others waiting")
         go_on.set()
         outcomes = [one.exception() or one.result() for one in asked]
     return outcomes, cost
