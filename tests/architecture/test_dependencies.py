@@ -27,7 +27,6 @@ NOT_IMPORTED = {
     "gunicorn": "started as a program",
     "pymysql": "named in the database's URL",
     "cryptography": "PyJWT signs and MySQL logs in with it",
-    "supervisor": "started as a program",
     "souk-orders": "soukctl asks for every service's models by the service's name",
 }
 """Needed without an import, with the reason."""

@@ -88,7 +88,7 @@ class Supervisor:
             ServerNotReady: it did not answer in time.
         """
         (self.directory / "logs").mkdir(exist_ok=True)
-        command = [sys.executable, "-P", "-W", "ignore", "-m", "supervisor.supervisord"]
+        command = [sys.executable, "-P", "-W", "ignore", "-m", "souk_local.supervisord"]
         result = subprocess.run(
             [*command, "-c", str(self.configuration)],
             check=False,
