@@ -80,7 +80,7 @@ class Moment(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         del dialect
-        return value and value.astimezone(UTC).replace(tzinfo=None)
+        return value and value.astimezone(UTC)  # the driver writes no zone
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         del dialect

@@ -2,8 +2,9 @@
 """The database's driver: PyMySQL, which connects and writes statements for less."""
 
 import ssl
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from types import NoneType
 from typing import Any
@@ -12,6 +13,9 @@ from pymysql.connections import Connection
 
 
 def _moment(value: datetime) -> str:
+    # Another datetime without the zone costs as much as the text.
+    if value.tzinfo is UTC:
+        return f"'{value.isoformat(' ').removesuffix('+00:00')}'"
     return f"'{value.replace(tzinfo=None)}'"
 
 
@@ -19,8 +23,21 @@ AS_TEXT: dict[type, Callable[[Any], str]] = {
     int: str,
     NoneType: lambda _: "NULL",
     datetime: _moment,
+    bytes: lambda value: f"X'{value.hex()}'",
 }
 """What can hold no quote. Most of what is written is this, and text."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All rows of an ``INSERT`` as one parameter: so its text is the same for any number of them.
+
+    Attributes:
+        rest: SQL of each row's other values.
+    """
+
+    values: Sequence[Sequence[Any]]
+    rest: Sequence[str] = ()
 
 
 class ThriftyConnection(Connection):
@@ -42,8 +59,20 @@ class ThriftyConnection(Connection):
         as_text = AS_TEXT.get(type(obj))
         if as_text is not None:
             return as_text(obj)
+        if isinstance(obj, Rows):
+            return self._text_of(obj)
         words: str = super().escape(obj, mapping)
         return words
+
+    def _text_of(self, rows: Rows) -> str:
+        other: Callable[[Any], str] = super().escape
+        rest = "".join(f", {sql}" for sql in rows.rest)
+        return ", ".join(
+            [
+                f"({', '.join([AS_TEXT.get(type(value), other)(value) for value in row])}{rest})"
+                for row in rows.values
+            ]
+        )
 
 
 @cache

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many rows in one statement, each with values of its own, as text that is made once.
 
-The driver makes one INSERT of many rows only where every value is a parameter; else it sends them
-one by one, and an UPDATE always. SQLAlchemy's own forms for many rows are compiled anew for every
-number of rows, and their parameters go through it one by one (docs/decisions/0023).
+The rows of an INSERT are one parameter of it: neither spans nor errors show them. PyMySQL by itself
+sends rows one by one where the database fills a column, and an UPDATE always. SQLAlchemy's own
+forms for many rows are compiled anew for every number of rows, and their parameters go through it
+one by one (docs/decisions/0023).
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.orm import Session
+
+from common.driver import Rows
 
 CLOCK = "UTC_TIMESTAMP(6)"
 
@@ -27,18 +30,24 @@ def insert_rows(
     *,
     computed: Mapping[str, str] = MappingProxyType({}),
     verb: str = "INSERT",
+    also: str = "",
 ) -> int:
     """Insert at least one row, all in one statement; returns how many were made.
+
+    The statement is one packet, for which servers have a limit: of long rows not many at once.
 
     Args:
         rows: Of the same columns in each.
         computed: SQL by column, of the others.
         verb: ``INSERT IGNORE`` passes over rows whose key is there. It also bends values that do
             not fit, so they must be known to.
+        also: SQL of what comes behind the rows.
     """
-    names = tuple(rows[0])
-    statement = _inserting(table, verb, names, tuple(computed.items()), len(rows))
-    return _run(session.connection(), table, statement, rows)
+    connection = session.connection()
+    statement = _inserting(table, verb, tuple(rows[0]), tuple(computed), also)
+    columns = [_bound(connection, table, name, [row[name] for row in rows]) for name in rows[0]]
+    values = Rows(tuple(zip(*columns, strict=True)), tuple(computed.values()))
+    return connection.exec_driver_sql(statement, {"rows": values}).rowcount
 
 
 def update_rows(
@@ -72,27 +81,22 @@ def update_rows(
 def _run(connection: Connection, table: Table, statement: str, rows: Sequence[Row]) -> int:
     values: dict[str, Any] = {}
     for name in rows[0]:
-        bind = table.c[name].type.bind_processor(connection.dialect)
-        for number, row in enumerate(rows):
-            values[f"{name}_{number}"] = row[name] if bind is None else bind(row[name])
+        bound = _bound(connection, table, name, [row[name] for row in rows])
+        values |= {f"{name}_{number}": value for number, value in enumerate(bound)}
     return connection.exec_driver_sql(statement, values).rowcount
+
+
+def _bound(connection: Connection, table: Table, name: str, values: Sequence[Any]) -> Sequence[Any]:
+    bind = table.c[name].type.bind_processor(connection.dialect)
+    return values if bind is None else [bind(value) for value in values]
 
 
 @cache
 def _inserting(
-    table: Table,
-    verb: str,
-    names: tuple[str, ...],
-    computed: tuple[tuple[str, str], ...],
-    count: int,
+    table: Table, verb: str, names: tuple[str, ...], computed: tuple[str, ...], also: str
 ) -> str:
-    columns = ", ".join(f"`{name}`" for name in (*names, *dict(computed)))
-    own = dict(computed).values()
-    rows = (
-        f"({', '.join([*(_value(name, number) for name in names), *own])})"
-        for number in range(count)
-    )
-    return f"{verb} INTO {table.name} ({columns}) VALUES {', '.join(rows)}"
+    columns = ", ".join(f"`{name}`" for name in (*names, *computed))
+    return f"{verb} INTO {table.name} ({columns}) VALUES %(rows)s {also}".rstrip()
 
 
 class _Shape(NamedTuple):

@@ -7,7 +7,7 @@ from enum import IntEnum
 import pytest
 from pymysql.connections import Connection
 
-from common.driver import ThriftyConnection
+from common.driver import Rows, ThriftyConnection
 
 
 def unconnected(**settings):
@@ -53,3 +53,14 @@ def test_a_value_is_written_in_the_drivers_own_words(value):
     ours.server_status = theirs.server_status = 0
 
     assert ours.escape(value) == theirs.escape(value)
+
+
+def test_rows_are_one_value_in_the_same_words():
+    connection = unconnected()
+    connection.server_status = 0
+
+    rows = Rows([(1, "it's", NOON), (None, b"\xff", True)], ["NOW()"])
+
+    assert connection.escape(rows) == (
+        "(1, 'it\\'s', '2026-11-21 12:00:00', NOW()), (NULL, X'ff', 1, NOW())"
+    )

@@ -6,7 +6,7 @@ that holds even when the inbox has forgotten it.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 from uuid import UUID
@@ -84,12 +84,7 @@ def _views_of(event: ProductViewed | ProductsViewed, envelope: Envelope) -> list
 
 def _new_view(view: ProductViewed | OneView, at: datetime, event_id: UUID) -> NewView:
     return NewView(
-        at=at,
-        event_id=event_id,
-        product_id=view.product_id,
-        viewer_id=view.viewer_id,
-        session=view.session,
-        status=view.status,
+        at.astimezone(UTC), event_id, view.product_id, view.viewer_id, view.session, view.status
     )
 
 
