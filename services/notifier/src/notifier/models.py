@@ -3,6 +3,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer
@@ -64,11 +65,24 @@ class Recipient(Base):
     is_deleted: Mapped[bool]
     version: Mapped[int] = mapped_column(BigInteger)
 
-    def may_get(self, notice: "Notice") -> bool:
-        """Whether this person may still be told: demoted admins and deleted users may not."""
+
+class Reader(NamedTuple):
+    """What decides whether somebody may be told, as auth last told us."""
+
+    user_id: int
+    email: str | None
+    role: str
+    is_deleted: bool
+
+    def may_get(self, customer_id: int | None) -> bool:
+        """Whether this person may still be told: demoted admins and deleted users may not.
+
+        Args:
+            customer_id: Whose receipt it is; None for news to all admins.
+        """
         if self.is_deleted or not self.email:
             return False
-        return notice.customer_id == self.user_id or (notice.is_for_admins and self.role == ADMIN)
+        return self.role == ADMIN if customer_id is None else self.user_id == customer_id
 
 
 class Product(Base):
@@ -116,10 +130,6 @@ class Notice(Base):
     customer_id: Mapped[int | None] = mapped_column(BigInteger)
     opened_at: Mapped[datetime] = mapped_column(Moment(), default=database_clock())
     fanned_out_at: Mapped[datetime | None] = mapped_column(Moment())
-
-    @property
-    def is_for_admins(self) -> bool:
-        return self.customer_id is None
 
 
 def notice_id_of_update(subject: str, correlation_id: str) -> UUID:

@@ -17,16 +17,28 @@ TROUBLE_SECONDS = 1.0
 class Polling:
     """A worker's task that repeats *work*.
 
-    After 20 ms while it moves something, then ever more seldom, down to every second.
+    After *pause* while it moves something, then ever more seldom, down to every second.
 
     Args:
         has_work: Asked instead of *work* while there is nothing: a cheap question.
         work: Does one round and tells how much it moved. A database that is away is waited out;
             any other error ends the task, and with it the process.
+        pause: Seconds. What comes up meanwhile is done together.
+        full: What a round moves at most: such a one is followed by the next after 20 ms.
     """
 
-    def __init__(self, name: str, work: Callable[[], int], *, has_work: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], int],
+        *,
+        has_work: Callable[[], bool],
+        pause: float = BUSY_SECONDS,
+        full: int = 1,
+    ) -> None:
         self._name = name
+        self._pause = pause
+        self._full = full
         self._work = work
         self._has_work = has_work
 
@@ -35,8 +47,10 @@ class Polling:
         while not stop.is_set():
             try:
                 is_due = not idle_rounds or self._has_work()
-                idle_rounds = 0 if is_due and self._work() else idle_rounds + 1
-                stop.wait(min(IDLE_SECONDS, BUSY_SECONDS * 2 ** min(idle_rounds, 6)))
+                moved = self._work() if is_due else 0
+                idle_rounds = 0 if moved else idle_rounds + 1
+                pause = BUSY_SECONDS if moved >= self._full else self._pause
+                stop.wait(min(IDLE_SECONDS, pause * 2 ** min(idle_rounds, 6)))
             except Unavailable as error:
                 log.warning("polling_waits", task=self._name, reason=error.detail)
                 stop.wait(TROUBLE_SECONDS)

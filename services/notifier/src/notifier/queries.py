@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from common.contracts import StockChanged
 from common.db import database_clock
 from common.subscriber import read_message
-from notifier.models import Delivery, Notice, NoticePart, Product, Recipient, Status
+from notifier.models import Delivery, Notice, NoticePart, Product, Reader, Recipient, Status
 from notifier.stories import Called, Names, Part
 
 MOST_DELIVERIES = 1000
@@ -59,15 +59,15 @@ def letter(session: Session, *, mail_id: UUID, user_id: int) -> Letter:
     Raises:
         RecipientUnknown: Nobody told us yet who that is.
     """
-    recipient = session.get(Recipient, user_id)
+    recipient = readers(session, [user_id]).get(user_id)
     if recipient is None:
         raise RecipientUnknown
     rows = session.execute(
-        select(Delivery.id, Notice)
+        select(Delivery.id, Delivery.notice_id, Notice.customer_id)
         .join(Notice, Notice.id == Delivery.notice_id)
         .where(Delivery.mail_id == mail_id, Delivery.status == Status.SENDING)
     ).all()
-    wanted = {row.id: row.Notice.id for row in rows if recipient.may_get(row.Notice)}
+    wanted = {row.id: row.notice_id for row in rows if recipient.may_get(row.customer_id)}
     notices = sorted(parts_of(session, wanted.values()).values(), key=_happened_at)
     actors = {envelope.actor for parts in notices for envelope, _ in parts}
     return Letter(
@@ -79,6 +79,13 @@ def letter(session: Session, *, mail_id: UUID, user_id: int) -> Letter:
         usernames=_usernames(session, actors),
         names=product_names(session, notices),
     )
+
+
+def readers(session: Session, user_ids: Collection[int]) -> dict[int, Reader]:
+    """Those of these users whom auth has told us about."""
+    query = select(Recipient.user_id, Recipient.email, Recipient.role, Recipient.is_deleted)
+    found = session.execute(query.where(Recipient.user_id.in_(user_ids)))
+    return {row.user_id: Reader(*row) for row in found}
 
 
 def parts_of(session: Session, notice_ids: Collection[UUID]) -> dict[UUID, list[Part]]:

@@ -14,7 +14,7 @@ from common.subscriber import Subscriber
 from common.traces import start_traces
 from common.worker import Periodic, broker_checks, run_worker
 from notifier import queries
-from notifier.commands.deliveries import fan_out, forget_finished
+from notifier.commands.deliveries import FANNED_OUT_AT_ONCE, fan_out, forget_finished
 from notifier.config import Config
 from notifier.handlers import BATCH_HANDLERS, HANDLERS
 from notifier.mail import backend_of
@@ -22,6 +22,8 @@ from notifier.polling import Polling
 from notifier.sender import Sender
 
 MEASURE_SECONDS = 5
+FAN_OUT_SECONDS = 0.25
+"""A rush's notices are closed together: most of what a round costs does not grow with them."""
 SWEEP_SECONDS = 60
 TOPOLOGY = Topology(service="notifier", events=SUBSCRIPTIONS["notifier"])
 
@@ -48,14 +50,20 @@ def main() -> None:
         while database.run(forget_finished, before=before):
             pass
 
-    has_notices = Question(database, queries.HAS_OPEN_NOTICES).ask
+    fan_outs = Polling(
+        "fan-out",
+        close_notices,
+        has_work=Question(database, queries.HAS_OPEN_NOTICES).ask,
+        pause=FAN_OUT_SECONDS,
+        full=FANNED_OUT_AT_ONCE,
+    )
     subscriber = Subscriber(database, broker, TOPOLOGY, HANDLERS, BATCH_HANDLERS)
     has_mails = Question(database, queries.HAS_DUE_DELIVERIES).ask
     run_worker(
         config,
         {
             "subscriber": subscriber.run,
-            "fan-out": Polling("fan-out", close_notices, has_work=has_notices).run,
+            "fan-out": fan_outs.run,
             "sender": Polling("sender", sender.send_due, has_work=has_mails).run,
             "measure": Periodic(name="measure", seconds=MEASURE_SECONDS, work=sender.measure),
             "sweep": Periodic(name="sweep", seconds=SWEEP_SECONDS, work=forget),

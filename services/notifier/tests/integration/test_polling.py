@@ -5,6 +5,7 @@ import pytest
 
 from common.question import Question
 from common.testing.counting import counting
+from notifier.polling import Polling
 from notifier.queries import HAS_DUE_DELIVERIES, HAS_OPEN_NOTICES
 
 
@@ -36,3 +37,27 @@ def test_a_look_at_nothing_is_one_statement_and_no_transaction(database, ask):
         ask()
 
     assert (asked.statements, asked.commits) == ([HAS_OPEN_NOTICES, HAS_DUE_DELIVERIES], 0)
+
+
+class Rounds:
+    """Lets a task do so many rounds, and keeps for how long it waited after each."""
+
+    def __init__(self, count):
+        self.count = count
+        self.waits = []
+
+    def is_set(self):
+        return len(self.waits) == self.count
+
+    def wait(self, seconds):
+        self.waits.append(seconds)
+
+
+def test_a_full_round_is_followed_at_once_and_another_after_a_pause():
+    moved = iter([100, 99, 1, 0, 0, 0])
+    rounds = Rounds(6)
+
+    work = Polling("t", lambda: next(moved), has_work=lambda: True, pause=0.25, full=100)
+    work.run(rounds)
+
+    assert rounds.waits == [0.02, 0.25, 0.25, 0.5, 1, 1]

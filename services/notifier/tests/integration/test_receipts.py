@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Receipts of many orders at once: a rush of orders is noted in two statements."""
+"""Receipts of many orders at once: a rush costs a few statements, however many orders it has."""
 
 from common.contracts import OrderCancelled
 from common.testing.counting import counting
+from notifier.commands.deliveries import fan_out
 from notifier.handlers import on_orders_settled
 
 
@@ -21,6 +22,22 @@ def test_a_batch_of_receipts_costs_two_statements(house, make):
     assert [one.split()[0] for one in asked.statements] == ["INSERT", "INSERT"]
     house.send()
     assert len(house.deliveries()) == 30
+
+
+def test_deliveries_of_many_receipts_cost_as_many_statements_as_of_one(house, make):
+    house.hear(make.user(1, "ada"))
+    house.database.run(on_orders_settled, receipts(make, 1))
+    house.fan_out()
+    house.database.run(on_orders_settled, receipts(make, 40) + receipts(make, 40))
+    now = house.now()
+
+    with counting(house.database) as asked:
+        closed = house.database.run(fan_out, now=now, gather_seconds=0, currency="USD")
+
+    kinds = [one.split()[0] for one in asked.statements]
+    assert closed == 80
+    assert kinds == ["SELECT"] * 4 + ["INSERT"] * 2 + ["UPDATE"], asked.statements
+    assert len(house.deliveries()) == 1 + 80
 
 
 def test_receipts_that_come_again_in_any_company_are_noted_once(house, make):

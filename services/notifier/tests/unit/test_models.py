@@ -5,20 +5,20 @@ from uuid import UUID
 import pytest
 
 from notifier.commands.deliveries import MOST_ATTEMPTS, delay_after
-from notifier.models import Delivery, Notice, Recipient, Status, notice_id_of_update
+from notifier.models import Delivery, Reader, Status, notice_id_of_update
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
-NEWS = Notice(id=UUID(int=1), customer_id=None)
-RECEIPT = Notice(id=UUID(int=2), customer_id=5)
+NEWS = None
+RECEIPT = 5
 
 
 def person(**changes):
     facts = {"user_id": 5, "email": "ada@example.com", "role": "user", "is_deleted": False}
-    return Recipient(**(facts | changes))
+    return Reader(**(facts | changes))
 
 
 @pytest.mark.parametrize(
-    ("recipient", "notice", "allowed"),
+    ("reader", "customer_id", "allowed"),
     [
         (person(role="admin"), NEWS, True),
         (person(), NEWS, False),
@@ -32,8 +32,8 @@ def person(**changes):
         (person(user_id=6, role="admin"), RECEIPT, False),
     ],
 )
-def test_news_are_for_admins_and_receipts_for_their_customer(recipient, notice, allowed):
-    assert recipient.may_get(notice) is allowed
+def test_news_are_for_admins_and_receipts_for_their_customer(reader, customer_id, allowed):
+    assert reader.may_get(customer_id) is allowed
 
 
 def test_one_request_on_one_product_is_one_notice():

@@ -7,14 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, delete, insert, select, update
+from sqlalchemy import Table, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from common.identifiers import uuid7
+from common.rows import insert_rows
 from notifier.errors import NotificationNotFound
-from notifier.models import ADMIN, Delivery, Mailbox, Notice, NoticePart, Recipient, Status
-from notifier.queries import parts_of, product_names
+from notifier.models import ADMIN, Base, Delivery, Mailbox, Notice, NoticePart, Recipient, Status
+from notifier.queries import parts_of, product_names, readers
 from notifier.stories import Part, Story, first_part, tell
+
+DELIVERIES = Base.metadata.tables["deliveries"]
+MAILBOXES = Base.metadata.tables["mailboxes"]
 
 MOST_ATTEMPTS = 10
 FIRST_DELAY_SECONDS = 5
@@ -22,6 +26,8 @@ DELAY_GROWTH = 3
 LONGEST_DELAY_SECONDS = 3600
 
 FANNED_OUT_AT_ONCE = 100
+INSERTED_AT_ONCE = 100
+"""A statement's text is kept for each number of rows, so there is a largest one."""
 FORGOTTEN_AT_ONCE = 500
 
 
@@ -35,7 +41,7 @@ def fan_out(session: Session, *, now: datetime, gather_seconds: float, currency:
         How many notices were closed.
     """
     ripe = (
-        select(Notice)
+        select(Notice.id, Notice.customer_id)
         .where(
             Notice.fanned_out_at.is_(None),
             Notice.opened_at <= now - timedelta(seconds=gather_seconds),
@@ -44,25 +50,42 @@ def fan_out(session: Session, *, now: datetime, gather_seconds: float, currency:
         .limit(FANNED_OUT_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    notices = session.scalars(ripe).all()
+    notices = session.execute(ripe).all()
     if not notices:
         return 0
-    parts = parts_of(session, [notice.id for notice in notices])
+    ids = [notice.id for notice in notices]
+    parts = parts_of(session, ids)
     names = product_names(session, parts.values())
-    admins = _admins(session)
+    told = _told(session, {notice.customer_id for notice in notices})
     rows = []
     for notice in notices:
         story = tell(parts[notice.id], currency=currency, names=names)
-        about = _about(notice, parts[notice.id], story) | {"created_at": now}
-        readers = admins if notice.is_for_admins else _customer(session, notice)
-        rows += [{**about, "id": uuid7(), **reader} for reader in readers]
-        notice.fanned_out_at = now
+        about = _about(notice.id, parts[notice.id], story) | {"created_at": now}
+        rows += [{**about, "id": uuid7(), **reader} for reader in told[notice.customer_id]]
     held = _mailboxes(session, {row["user_id"] for row in rows})
     for row in rows:
         row["due_at"] = max(now, held[row["user_id"]] or now)
-    if rows:
-        session.execute(insert(Delivery), rows)
+    _insert(session, DELIVERIES, rows)
+    session.execute(update(Notice).where(Notice.id.in_(ids)).values(fanned_out_at=now))
     return len(notices)
+
+
+def _told(
+    session: Session, customer_ids: Collection[int | None]
+) -> dict[int | None, list[dict[str, Any]]]:
+    """Who gets the notices of each of these customers; those of nobody are for all admins."""
+    customers = [customer_id for customer_id in customer_ids if customer_id is not None]
+    told: dict[int | None, list[dict[str, Any]]] = {}
+    if len(customers) < len(customer_ids):
+        told[None] = _admins(session)
+    known = readers(session, customers) if customers else {}
+    for customer_id in customers:
+        customer = known.get(customer_id)
+        may_get = customer is None or customer.may_get(customer_id)
+        # The news about an unknown one are in another queue and may come later: sending finds out.
+        address = customer.email if customer else None
+        told[customer_id] = [{"user_id": customer_id, "recipient": address}] if may_get else []
+    return told
 
 
 def _admins(session: Session) -> list[dict[str, Any]]:
@@ -72,19 +95,10 @@ def _admins(session: Session) -> list[dict[str, Any]]:
     return [dict(row) for row in session.execute(query).mappings()]
 
 
-def _customer(session: Session, notice: Notice) -> list[dict[str, Any]]:
-    customer = session.get(Recipient, notice.customer_id)
-    if customer is not None and not customer.may_get(notice):
-        return []
-    # The news about this customer are in another queue and may come later: sending finds out.
-    address = customer.email if customer else None
-    return [{"user_id": notice.customer_id, "recipient": address}]
-
-
-def _about(notice: Notice, parts: Sequence[Part], story: Story) -> dict[str, Any]:
+def _about(notice_id: UUID, parts: Sequence[Part], story: Story) -> dict[str, Any]:
     envelope, _ = first_part(parts)
     return {
-        "notice_id": notice.id,
+        "notice_id": notice_id,
         "event_id": envelope.id,
         "event_type": envelope.type,
         "subject": story.headline,
@@ -97,9 +111,13 @@ def _mailboxes(session: Session, user_ids: Collection[int]) -> dict[int, datetim
     query = select(Mailbox.user_id, Mailbox.held_until).where(Mailbox.user_id.in_(user_ids))
     held = {row.user_id: row.held_until for row in session.execute(query)}
     missing = sorted(set(user_ids) - held.keys())
-    if missing:
-        session.execute(insert(Mailbox), [{"user_id": user_id} for user_id in missing])
+    _insert(session, MAILBOXES, [{"user_id": user_id} for user_id in missing])
     return held | dict.fromkeys(missing)
+
+
+def _insert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    for start in range(0, len(rows), INSERTED_AT_ONCE):
+        insert_rows(session, table, rows[start : start + INSERTED_AT_ONCE])
 
 
 def settle_mail(
