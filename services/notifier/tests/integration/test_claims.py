@@ -6,7 +6,9 @@ from threading import Barrier, Lock, Thread
 import pytest
 from sqlalchemy import select
 
+from common.testing.counting import counting
 from notifier.commands.claims import claim_mails
+from notifier.commands.deliveries import resend
 from notifier.models import Delivery
 
 
@@ -140,3 +142,40 @@ def test_a_claim_is_nobody_elses_until_its_lease_ends(house, make):
     assert claim(house, now=now + timedelta(seconds=59)) == []
     (second,) = claim(house, now=now + timedelta(seconds=60))
     assert (second.id, second.attempt) == (first.id, first.attempt + 1)
+
+
+def test_mails_of_many_recipients_cost_as_many_statements_as_of_one(house, make):
+    house.hear_all([make.order(customer_id=number) for number in range(1, 16)])
+    house.fan_out()
+    now = house.now()
+
+    with counting(house.database) as asked:
+        taken = claim(house, most=15, now=now)
+
+    kinds = [one.split()[0] for one in asked.statements]
+    assert len({mail.user_id for mail in taken}) == 15
+    assert kinds == ["SELECT"] * 5 + ["UPDATE"] * 2, asked.statements
+
+
+def test_what_is_due_is_found_by_its_recipient(house, many_mails):
+    """Who looks for it by time waits for other workers, and they for him."""
+    with counting(house.database) as asked:
+        claim(house)
+
+    looks = [one for one in asked.statements if "FORCE INDEX" in one]
+    assert len(looks) == 2
+    with house.database.engine.connect() as connection:
+        for look in looks:
+            [plan] = connection.exec_driver_sql(f"EXPLAIN FORMAT=TRADITIONAL {look}").mappings()
+            assert plan["key"] == "ix_deliveries_user_id_due_at"
+
+
+@pytest.mark.parametrize("wait", [0, 61])
+def test_what_is_sent_again_within_a_minute_counts_once(house, make, wait):
+    house.admins("ada")
+    house.hear(make.price())
+    house.send(mail_burst=1)
+    house.time_passes(seconds=wait)
+    house.database.run(resend, delivery_id=house.deliveries()[0].id, now=house.now())
+
+    assert len(claim(house, burst=1)) == (1 if wait else 0)

@@ -191,3 +191,15 @@ def test_what_does_not_fit_into_a_digest_is_in_the_next_one(house, make, monkeyp
 
     assert house.post.subjects[5:] == ["Digest: 8 changes", "Digest: 7 changes"]
     assert changes_told(house.post) == set(range(1, 21))
+
+
+def test_storms_that_share_a_round_are_each_one_digest(house, make, monkeypatch):
+    """Together they are more than fits into one, alone they are not."""
+    monkeypatch.setattr("notifier.commands.claims.MOST_IN_DIGEST", 8)
+    house.admins("ada", "grace")
+    storm(house, make, 12)
+    house.time_passes(seconds=60)
+    house.send(mail_burst=5)
+
+    assert house.post.subjects[10:] == ["Digest: 7 changes"] * 2
+    assert set(house.statuses()) == {"sent"}
