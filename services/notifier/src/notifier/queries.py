@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from common.contracts import StockChanged
@@ -17,6 +17,17 @@ from notifier.models import Delivery, Notice, NoticePart, Product, Reader, Recip
 from notifier.stories import Called, Names, Part
 
 MOST_DELIVERIES = 1000
+READER = (Recipient.user_id, Recipient.email, Recipient.role, Recipient.is_deleted)
+OF_A_MAIL = (
+    select(*READER, Recipient.username)
+    .add_columns(Delivery.id, Delivery.notice_id, Notice.customer_id, NoticePart.body)
+    .select_from(Delivery)
+    .join(Notice, Notice.id == Delivery.notice_id)
+    .join(NoticePart, NoticePart.notice_id == Notice.id)
+    .outerjoin(Recipient, Recipient.user_id == Delivery.user_id)
+    .where(Delivery.mail_id == bindparam("mail"), Delivery.status == Status.SENDING)
+)
+"""Asked for each mail, and made once."""
 
 HAS_OPEN_NOTICES = "SELECT EXISTS (SELECT 1 FROM notices WHERE fanned_out_at IS NULL)"
 HAS_DUE_DELIVERIES = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE due_at <= UTC_TIMESTAMP(6))"
@@ -53,38 +64,40 @@ def current_time(session: Session) -> datetime:
     return session.execute(select(database_clock())).scalar_one()
 
 
-def letter(session: Session, *, mail_id: UUID, user_id: int) -> Letter:
+def letter(connection: Connection, *, mail_id: UUID) -> Letter:
     """Everything that one mail needs, with the recipient's rights and address as of now.
+
+    Nearly every mail is one receipt, and one statement.
 
     Raises:
         RecipientUnknown: Nobody told us yet who that is.
     """
-    recipient = readers(session, [user_id]).get(user_id)
-    if recipient is None:
-        raise RecipientUnknown
-    rows = session.execute(
-        select(Delivery.id, Delivery.notice_id, Notice.customer_id)
-        .join(Notice, Notice.id == Delivery.notice_id)
-        .where(Delivery.mail_id == mail_id, Delivery.status == Status.SENDING)
-    ).all()
-    wanted = {row.id: row.notice_id for row in rows if recipient.may_get(row.customer_id)}
-    notices = sorted(parts_of(session, wanted.values()).values(), key=_happened_at)
+    rows = connection.execute(OF_A_MAIL, {"mail": mail_id}).all()
+    wanted: dict[UUID, UUID] = {}
+    parts: dict[UUID, list[Part]] = defaultdict(list)
+    for *reader, _, delivery_id, notice_id, customer_id, body in rows:
+        if reader[0] is None:
+            raise RecipientUnknown
+        if Reader(*reader).may_get(customer_id):
+            wanted[delivery_id] = notice_id
+            parts[notice_id].append(read_message(bytes(body)))
+    notices = sorted(parts.values(), key=_happened_at)
     actors = {envelope.actor for parts in notices for envelope, _ in parts}
+    known = {f"user/{row.user_id}": row.username for row in rows[:1]}
     return Letter(
         mail_id=mail_id,
-        address=recipient.email if wanted else None,
+        address=rows[0].email if wanted else None,
         notices=notices,
         delivery_ids=list(wanted),
-        unwanted_ids=[row.id for row in rows if row.id not in wanted],
-        usernames=_usernames(session, actors),
-        names=product_names(session, notices),
+        unwanted_ids=list({row.id for row in rows} - wanted.keys()),
+        usernames=known | _usernames(connection, actors - known.keys()),
+        names=product_names(connection, notices),
     )
 
 
 def readers(session: Session, user_ids: Collection[int]) -> dict[int, Reader]:
     """Those of these users whom auth has told us about."""
-    query = select(Recipient.user_id, Recipient.email, Recipient.role, Recipient.is_deleted)
-    found = session.execute(query.where(Recipient.user_id.in_(user_ids)))
+    found = session.execute(select(*READER).where(Recipient.user_id.in_(user_ids)))
     return {row.user_id: Reader(*row) for row in found}
 
 
@@ -97,7 +110,7 @@ def parts_of(session: Session, notice_ids: Collection[UUID]) -> dict[UUID, list[
     return parts
 
 
-def product_names(session: Session, notices: Iterable[Sequence[Part]]) -> Names:
+def product_names(session: Session | Connection, notices: Iterable[Sequence[Part]]) -> Names:
     """What the products are called whose events in *notices* do not say it."""
     events = (event for parts in notices for _, event in parts)
     ids = {event.product_id for event in events if isinstance(event, StockChanged)}
@@ -125,11 +138,13 @@ def _happened_at(parts: list[Part]) -> tuple[datetime, int]:
     return min((envelope.time, envelope.aggregateversion) for envelope, _ in parts)
 
 
-def _usernames(session: Session, actors: Collection[str]) -> dict[str, str]:
+def _usernames(connection: Connection, actors: Collection[str]) -> dict[str, str]:
     numbers = [actor.removeprefix("user/") for actor in actors if actor.startswith("user/")]
     ids = [int(number) for number in numbers if number.isdecimal() and len(number) < len("9" * 19)]
+    if not ids:
+        return {}
     query = select(Recipient.user_id, Recipient.username).where(Recipient.user_id.in_(ids))
-    return {f"user/{row.user_id}": row.username for row in session.execute(query)}
+    return {f"user/{row.user_id}": row.username for row in connection.execute(query)}
 
 
 def list_deliveries(

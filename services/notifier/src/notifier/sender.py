@@ -82,7 +82,7 @@ class Sender:
 
     def _send(self, mail: ClaimedMail) -> None:
         try:
-            found = self._database.read(letter, mail_id=mail.id, user_id=mail.user_id)
+            found = self._database.look(letter, mail_id=mail.id)
             if found.address is not None:
                 self._hand_over(found)
         except Unavailable:
@@ -113,7 +113,6 @@ class Sender:
             address=found.address,
             sent=found.delivery_ids,
             unwanted=found.unwanted_ids,
-            now=self._database.read(current_time),
         )
         outcome = "cancelled" if found.address is None else "sent"
         MAILS.labels(outcome).inc()

@@ -8,6 +8,7 @@ from sqlalchemy import update
 from structlog.testing import CapturingLogger
 
 from common.problems import Unavailable
+from common.testing.counting import counting
 from notifier.commands.deliveries import MOST_ATTEMPTS, resend
 from notifier.errors import NotificationNotFound
 from notifier.mail import FileBackend, MailRefused, MailUnavailable
@@ -57,6 +58,42 @@ def test_a_mail_goes_to_the_address_of_now(house, make, price_mail):
 
     assert house.post.addresses == ["new@example.com"]
     assert house.deliveries()[0].recipient == "new@example.com"
+
+
+def test_who_is_demoted_while_the_mail_before_is_sent_gets_nothing(house, make):
+    """Mails are claimed together, and each reader is looked up when his own is written."""
+    house.admins("ada", "grace")
+    house.hear(make.price())
+    house.fan_out()
+    take = house.post.send
+
+    def demote_the_other_one(mail_id, message):
+        other = 1 if message["To"] == "grace@example.com" else 2
+        house.hear(make.user(other, "x", kind=make.changed_user), aggregateversion=2)
+        take(mail_id, message)
+
+    house.post.send = demote_the_other_one
+
+    assert house.sender().send_due() == 2
+    assert len(house.post.sent) == 1
+    assert sorted(house.statuses()) == ["cancelled", "sent"]
+
+
+def test_a_receipt_costs_a_look_and_a_transaction_of_one_statement(house, make):
+    for number in range(1, 11):
+        house.hear(make.user(number, f"u{number}"))
+    orders = [make.order(customer_id=number) for number in range(1, 11)]
+    for order in orders:
+        house.hear(order, actor=f"user/{order.customer_id}")
+    house.fan_out()
+    sender = house.sender()
+
+    with counting(house.database) as asked:
+        assert sender.send_due() == 10
+
+    clock, claim = 1, 7
+    assert len(asked.statements) == clock + claim + 10 * 2, asked.statements
+    assert asked.commits == 1 + 10
 
 
 def test_a_receipt_waits_for_news_about_its_customer(house, make):

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, case, delete, select, update
+from sqlalchemy import Table, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
 
+from common.db import database_clock
 from common.identifiers import uuid7
 from common.rows import insert_rows
 from notifier.errors import NotificationNotFound
@@ -19,6 +20,16 @@ from notifier.stories import Part, Story, first_part, tell
 
 DELIVERIES = Base.metadata.tables["deliveries"]
 MAILBOXES = Base.metadata.tables["mailboxes"]
+
+_OURS = (
+    update(DELIVERIES)
+    .where(DELIVERIES.c.mail_id == bindparam("mail"), DELIVERIES.c.status == Status.SENDING)
+    .where(DELIVERIES.c.id.in_(bindparam("ids")))
+    .values(due_at=None)
+)
+SENT = _OURS.values(status=Status.SENT, sent_at=database_clock(), recipient=bindparam("address"))
+UNWANTED = _OURS.values(status=Status.CANCELLED)
+"""Said for each mail, and made once."""
 
 MOST_ATTEMPTS = 10
 FIRST_DELAY_SECONDS = 5
@@ -127,21 +138,15 @@ def settle_mail(
     address: str | None,
     sent: Collection[UUID],
     unwanted: Collection[UUID],
-    now: datetime,
 ) -> None:
     """Write down that a mail was taken by the backend, and what was left out of it.
 
     Deliveries that are no longer in a worker's hands stay as they are: somebody else finished them.
     """
-    ours = (Delivery.mail_id == mail_id, Delivery.status == Status.SENDING)
-    for ids, values in (
-        (sent, {"status": Status.SENT, "sent_at": now, "recipient": address}),
-        (unwanted, {"status": Status.CANCELLED}),
-    ):
-        if ids:
-            session.execute(
-                update(Delivery).where(*ours, Delivery.id.in_(ids)).values(**values, due_at=None)
-            )
+    if sent:
+        session.execute(SENT, {"mail": mail_id, "ids": list(sent), "address": address})
+    if unwanted:
+        session.execute(UNWANTED, {"mail": mail_id, "ids": list(unwanted)})
 
 
 def postpone_mail(session: Session, *, mail_id: UUID, attempt: int, now: datetime) -> bool:
