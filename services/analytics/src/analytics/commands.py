@@ -38,7 +38,8 @@ LOG = Base.metadata.tables["event_log"]
 MINUTES = Base.metadata.tables["product_minutes"]
 METRICS = ("views", "orders", "units", "revenue")
 MOST_VIEWS = 4000
-"""So many are one statement at most."""
+LOGGED_AT_ONCE = 50
+"""So many are one statement at most. An event may have 100 kB, and MariaDB takes 16 MB at once."""
 # MySQL has a newer word for it, which MariaDB does not know.
 GROWN = ", ".join(f"{name} = {name} + VALUES({name})" for name in METRICS)
 
@@ -92,10 +93,15 @@ Counts = Mapping[tuple[datetime, int], Count]
 
 
 def append_to_log(session: Session, *, envelopes: Sequence[Envelope]) -> set[UUID]:
-    """Write those events down that are not yet; returns the ids of the others.
+    """Write those events down that are not yet; returns the ids of the others."""
+    known: set[UUID] = set()
+    for first in range(0, len(envelopes), LOGGED_AT_ONCE):
+        known |= _append(session, envelopes[first : first + LOGGED_AT_ONCE])
+    return known
 
-    Nearly always all of them are new, so that is not asked first.
-    """
+
+def _append(session: Session, envelopes: Sequence[Envelope]) -> set[UUID]:
+    # Nearly always all of them are new, so that is not asked first.
     known: set[UUID] = set()
     try:
         insert_rows(session, LOG, [_logged(envelope) for envelope in envelopes])

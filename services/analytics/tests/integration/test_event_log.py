@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 
+from analytics.commands import LOGGED_AT_ONCE, append_to_log
 from analytics.handlers import BATCH_HANDLERS
 from analytics.models import LoggedEvent
 from common.context import Trace, traced
@@ -58,3 +59,15 @@ def test_the_same_news_under_two_ids_are_two_rows(database, hear, teller):
     first, second = database.read(log)
     assert first.seq < second.seq
     assert first.subject == second.subject == "order/o-1"
+
+
+def test_of_many_events_those_that_are_known_are_told_apart(database, teller):
+    """Also where a batch is more than one statement, and parts of it were just written."""
+    told = [teller.placed(f"o-{n}", (42, 1, 100))[1] for n in range(2 * LOGGED_AT_ONCE + 7)]
+    known = {told[n].id for n in (3, LOGGED_AT_ONCE, 2 * LOGGED_AT_ONCE + 6)}
+    database.run(append_to_log, envelopes=[one for one in told if one.id in known])
+
+    assert database.run(append_to_log, envelopes=told) == known
+
+    assert {row.event_id for row in database.read(log)} == {one.id for one in told}
+    assert len(database.read(log)) == len(told)
