@@ -31,7 +31,7 @@ BATCH = 1000
 PART = 250
 MOST_BYTES = 4 * 1024 * 1024
 BUSY_SECONDS = 0.005
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.08
 ALERT_SECONDS = 0.06
 IDLE_SECONDS = 1.0
 DISTRUST_SECONDS = 600.0
@@ -67,7 +67,7 @@ class Relay:
         return cls(database, publisher, Bell(config.worker_host, config.worker_port))
 
     def run(self, stop: Signal) -> None:
-        """Relay until *stop*: every 20 ms while there is something, at once when the bell rings.
+        """Relay until *stop*: every 80 ms while there is something, at once when the bell rings.
 
         Who relays nothing looks every second; or every 60 ms where no bell announces the events.
         """
