@@ -34,6 +34,7 @@ def with_and_without(ground: Ground) -> Iterator[Sides]:
 
         def without() -> float:
             load = other.rush(CLIENTS)
+            other.come_last()
             wait_until_settled(ground.stack)
             return load.rate
 

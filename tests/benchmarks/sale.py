@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sale in our shop: orders, and the check that not one unit was oversold."""
 
+import secrets
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
+from http import HTTPStatus
+
+import requests
 
 from benchmarks.ground import Ground
 from benchmarks.load import Load, posts
@@ -72,6 +76,19 @@ class Sale:
         self.refused += load.odd.get("503", 0)
         self.odd.update({what: count for what, count in load.odd.items() if what != "503"})
         return load
+
+    def come_last(self) -> None:
+        """Order behind all that the rush has left in line: when this ends, they have ended."""
+        answer = requests.post(
+            f"{self._url}/v1/orders",
+            json={"items": [{"product": self._products[0], "quantity": 1}]},
+            headers={
+                "Authorization": f"Bearer {self._tokens[0]}",
+                "Idempotency-Key": secrets.token_hex(16),
+            },
+            timeout=30,
+        )
+        self.accepted += answer.status_code == HTTPStatus.CREATED
 
     def settle(self) -> float:
         """Let every event have its effect; returns the seconds that it took after the rush."""
