@@ -38,7 +38,7 @@ LONGEST_DELAY_SECONDS = 3600
 
 FANNED_OUT_AT_ONCE = 100
 INSERTED_AT_ONCE = 100
-"""A statement's text is kept for each number of rows, so there is a largest one."""
+"""A statement is one packet, for which servers have a limit, and admins have none."""
 FORGOTTEN_AT_ONCE = 500
 
 
