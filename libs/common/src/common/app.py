@@ -84,9 +84,6 @@ class _NoSession(SessionInterface):
     def is_null_session(self, _: object) -> bool:
         return True
 
-    def save_session(self, *_: Any) -> None:
-        raise NotImplementedError
-
 
 class _Application(APIFlask):
     request_class = _Request
