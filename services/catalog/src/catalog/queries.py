@@ -46,28 +46,6 @@ class Filters:
     sort: str = "-created_at"
 
 
-TEXT: tuple[ColumnElement[Any], ...] = (
-    Product.__table__.c.name,
-    Product.__table__.c.description,
-)
-
-SORTS: dict[str, tuple[Any, bool]] = {
-    # Ids are given in the order of creation, so the id is the time and needs no index of its own.
-    "-created_at": (Product.id, True),
-    "created_at": (Product.id, False),
-    "price": (Product.price_minor, False),
-    "-price": (Product.price_minor, True),
-}
-
-INDEXES = {
-    # What all products of a list have in common, and the indexes that have them by id and by price.
-    "seller_id": ("ix_products_seller", "ix_products_seller_price"),
-    "seller_name": ("ix_products_seller_name", "ix_products_seller_name_price"),
-    "mark": ("ix_products_mark", "ix_products_mark_price"),
-    "is_listed": ("ix_products_listed", "ix_products_price"),
-}
-
-
 def _microseconds(moment: ColumnElement[datetime]) -> ColumnElement[int]:
     return func.timestampdiff(text("MICROSECOND"), text("'1970-01-01'"), moment)
 
@@ -82,15 +60,39 @@ _SHOWN: dict[str, Any] = {
     "updated_at": _microseconds(_products.updated_at),
 }
 # One column of JSON: the driver needs longer for sixteen columns than the database for the rows.
-_PAGE: Select[Any] = (
+_ON_SALE: Select[Any] = (
     select(func.json_array(*(_SHOWN[name] for name in ShownProduct._fields)))
     .join_from(Product.__table__, Stock.__table__)
     .where(_products.is_listed)
 )
+
+TEXT: tuple[ColumnElement[Any], ...] = (
+    _products.name,
+    _products.description,
+)
+
+SORTS: dict[str, tuple[Any, bool]] = {
+    # Ids are given in the order of creation, so the id is the time and needs no index of its own.
+    "-created_at": (_products.id, True),
+    "created_at": (_products.id, False),
+    "price": (_products.price_minor, False),
+    "-price": (_products.price_minor, True),
+}
+
+INDEXES = {
+    # What all products of a list have in common, and the indexes that have them by id and by price.
+    "seller_id": ("ix_products_seller", "ix_products_seller_price"),
+    "seller_name": ("ix_products_seller_name", "ix_products_seller_name_price"),
+    "mark": ("ix_products_mark", "ix_products_mark_price"),
+    "is_listed": ("ix_products_listed", "ix_products_price"),
+}
+
 _PAGES_BY = {
     # In the order in which they count, and each on its own: one statement would ask every shard.
     # As text that is made once, for any number of names: the driver writes a list of them as one.
-    name: str(_PAGE.where(_products[name].op("IN")(bindparam("wanted"))).compile(dialect=dialect()))
+    name: str(
+        _ON_SALE.where(_products[name].op("IN")(bindparam("wanted"))).compile(dialect=dialect())
+    )
     for name in ("id", "public_id", "sku")
 }
 
@@ -216,22 +218,24 @@ def products_by_ref(session: Session, refs: Sequence[str]) -> dict[str, Product]
 
 def list_products(
     session: Session, *, filters: Filters, limit: int, after: list[Any] | None
-) -> Sequence[Product]:
+) -> list[ShownProduct]:
     """One page of products, one more than *limit* where there are more.
 
     Args:
         after: The sort keys of the last product of the page before.
     """
     column, descending = SORTS[filters.sort]
-    keys = [column] if column is Product.id else [column, Product.id]
-    query = _listed().where(*_conditions(filters))
+    keys = [column] if column is _products.id else [column, _products.id]
+    query = _ON_SALE.where(*_conditions(filters))
     if index := _index_in_order(filters):
         # And no beginning at the stock, which would sort all there is for one page.
-        query = query.with_hint(Product, f"FORCE INDEX ({index})").prefix_with("STRAIGHT_JOIN")
+        hint = f"FORCE INDEX ({index})"
+        query = query.with_hint(Product.__table__, hint).prefix_with("STRAIGHT_JOIN")
     if after is not None:
         query = query.where(_behind(keys, after, descending=descending))
     order = [key.desc() if descending else key.asc() for key in keys]
-    return session.scalars(query.order_by(*order).limit(limit + 1)).all()
+    rows = session.scalars(query.order_by(*order).limit(limit + 1))
+    return [ShownProduct.of_json(row) for row in rows]
 
 
 def _index_in_order(filters: Filters) -> str | None:
@@ -240,7 +244,7 @@ def _index_in_order(filters: Filters) -> str | None:
     It is named because MariaDB likes to enter an index by its first column alone, and then reads
     all products that come before the page.
     """
-    by_price = SORTS[filters.sort][0] is Product.price_minor
+    by_price = SORTS[filters.sort][0] is _products.price_minor
     has_prices = filters.min_price is not None or filters.max_price is not None
     if filters.words or (has_prices and not by_price):
         return None
@@ -262,23 +266,23 @@ def _behind(keys: Sequence[Any], after: Sequence[Any], *, descending: bool) -> C
 
 def page_of_products(
     session: Session, *, offset: int, limit: int, seller_id: int | None = None
-) -> tuple[Sequence[Product], int | None]:
+) -> tuple[list[ShownProduct], int | None]:
     """Products by ascending id, one more than *limit* where there are more, and their number.
 
     A client that counts pages sees no jumps: what is new comes at the end.
     """
-    ids = select(Product.id).where(Product.is_listed)
+    ids = select(_products.id).where(_products.is_listed)
     if seller_id is not None:
-        ids = ids.where(Product.seller_id == seller_id)
+        ids = ids.where(_products.seller_id == seller_id)
     # What is skipped is skipped in the index; only the page itself is read from the tables.
-    page = ids.order_by(Product.id).offset(offset).limit(limit + 1).subquery()
-    query = _listed().join(page, page.c.id == Product.id).order_by(Product.id)
-    return session.scalars(query).all(), counted(session, ids)
+    page = ids.order_by(_products.id).offset(offset).limit(limit + 1).subquery()
+    rows = session.scalars(_ON_SALE.join(page, page.c.id == _products.id).order_by(_products.id))
+    return [ShownProduct.of_json(row) for row in rows], counted(session, ids)
 
 
-def position_of(product: Product, sort: str) -> list[Any]:
+def position_of(product: ShownProduct, sort: str) -> list[Any]:
     """The sort keys of *product*, for the cursor behind it."""
-    return [product.id] if SORTS[sort][0] is Product.id else [product.price_minor, product.id]
+    return [product.id] if SORTS[sort][0] is _products.id else [product.price_minor, product.id]
 
 
 def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
@@ -288,17 +292,17 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         search = " ".join(f"+{word}*" for word in filters.words)
         wanted.append(match(*TEXT, against=search).in_boolean_mode())
     if filters.seller_id is not None:
-        wanted.append(Product.seller_id == filters.seller_id)
+        wanted.append(_products.seller_id == filters.seller_id)
     if filters.seller_name is not None:
-        wanted.append(Product.seller_name == filters.seller_name)
+        wanted.append(_products.seller_name == filters.seller_name)
     if filters.mark is not None:
-        wanted.append(Product.mark == filters.mark)
+        wanted.append(_products.mark == filters.mark)
     if filters.min_price is not None:
-        wanted.append(Product.price_minor >= filters.min_price)
+        wanted.append(_products.price_minor >= filters.min_price)
     if filters.max_price is not None:
-        wanted.append(Product.price_minor <= filters.max_price)
+        wanted.append(_products.price_minor <= filters.max_price)
     if filters.in_stock is not None:
-        has_stock = Stock.on_hand > Stock.reserved
+        has_stock = _stock.on_hand > _stock.reserved
         wanted.append(has_stock if filters.in_stock else ~has_stock)
     return wanted
 

@@ -108,7 +108,7 @@ def in_order():
     for sort, (column, _) in SORTS.items():
         for common, wanted in ALIKE.items():
             yield common, Filters(sort=sort, **wanted)
-            if column is queries.Product.price_minor:
+            if column.name == "price_minor":
                 yield common, Filters(sort=sort, min_price=1000, max_price=99_000, **wanted)
 
 
