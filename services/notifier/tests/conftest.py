@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from common.contracts import (
@@ -195,6 +195,18 @@ class House:
         for user_id, name in enumerate(names, start=1):
             self.hear(Make.user(user_id, name, role="admin"))
 
+    def appoint(self, count: int) -> None:
+        """Have so many admins in all, as if each had been registered."""
+        alike = {"role": "admin", "is_deleted": False, "version": 1}
+        rows = [
+            alike
+            | {"user_id": number, "username": f"admin-{number}", "email": f"{number}@x.example"}
+            for number in range(1, count + 1)
+        ]
+        with self.database.engine.begin() as connection:
+            connection.execute(delete(Recipient))
+            connection.execute(insert(Recipient), rows)
+
     def now(self) -> datetime:
         return self.database.read(queries.current_time)
 
@@ -217,6 +229,9 @@ class House:
     def deliveries(self) -> list[Delivery]:
         query = select(Delivery).order_by(Delivery.created_at, Delivery.user_id)
         return self.database.read(lambda session: session.scalars(query).all())
+
+    def count_deliveries(self) -> int:
+        return self.database.read(lambda session: session.scalar(select(func.count(Delivery.id))))
 
     def statuses(self) -> list[str]:
         return [delivery.status for delivery in self.deliveries()]

@@ -6,6 +6,7 @@ import pytest
 
 from common.contracts import OrderCancelled, ProductDeleted, StockLow
 from common.identifiers import uuid7
+from notifier.commands.deliveries import DELIVERED_AT_ONCE
 
 ADMINS = ["ada@example.com", "grace@example.com", "linus@example.com"]
 
@@ -289,3 +290,17 @@ def test_a_stock_that_stays_as_it_was_is_mailed_to_nobody(house, make):
     house.send()
 
     assert house.post.sent == []
+
+
+@pytest.mark.parametrize(
+    ("admins", "closed"),
+    [(DELIVERED_AT_ONCE // 3, [3, 1, 0]), (DELIVERED_AT_ONCE + 1, [1, 1, 1, 1, 0])],
+)
+def test_a_transaction_tells_only_so_many(house, make, admins, closed):
+    """What is locked until it ends must not grow with the number of admins."""
+    house.appoint(admins)
+    for _ in range(4):
+        house.hear(make.price())
+
+    assert [house.fan_out() for _ in closed] == closed
+    assert house.count_deliveries() == 4 * admins

@@ -2,12 +2,13 @@
 """State changes of notices and deliveries. Nothing here sends anything."""
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, bindparam, case, delete, select, update
+from sqlalchemy import Row, Table, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from common.db import database_clock
@@ -37,19 +38,21 @@ DELAY_GROWTH = 3
 LONGEST_DELAY_SECONDS = 3600
 
 FANNED_OUT_AT_ONCE = 100
+DELIVERED_AT_ONCE = 5000
+"""What a transaction makes is locked until its end, and nobody is written to meanwhile."""
 INSERTED_AT_ONCE = 100
 """A statement is one packet, for which servers have a limit, and admins have none."""
 FORGOTTEN_AT_ONCE = 500
 
 
 def fan_out(session: Session, *, now: datetime, gather_seconds: float, currency: str) -> int:
-    """Make the deliveries of every notice that has had its time to gather.
+    """Make the deliveries of notices that have had their time to gather, the oldest first.
 
     News go to those who are admins at this moment and have an address; a receipt goes to its
     customer, also to one whom auth has not told us about yet.
 
     Returns:
-        How many notices were closed.
+        How many notices were closed; fewer than are ripe where too many are told of each.
     """
     ripe = (
         select(Notice.id, Notice.customer_id)
@@ -61,13 +64,14 @@ def fan_out(session: Session, *, now: datetime, gather_seconds: float, currency:
         .limit(FANNED_OUT_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    notices = session.execute(ripe).all()
-    if not notices:
+    open_ones = session.execute(ripe).all()
+    if not open_ones:
         return 0
+    told = _told(session, {notice.customer_id for notice in open_ones})
+    notices = _at_once(open_ones, told)
     ids = [notice.id for notice in notices]
     parts = parts_of(session, ids)
     names = product_names(session, parts.values())
-    told = _told(session, {notice.customer_id for notice in notices})
     rows = []
     for notice in notices:
         story = tell(parts[notice.id], currency=currency, names=names)
@@ -79,6 +83,15 @@ def fan_out(session: Session, *, now: datetime, gather_seconds: float, currency:
     _insert(session, DELIVERIES, rows)
     session.execute(update(Notice).where(Notice.id.in_(ids)).values(fanned_out_at=now))
     return len(notices)
+
+
+def _at_once(
+    notices: Sequence[Row[UUID, int | None]], told: Mapping[int | None, Sequence[Any]]
+) -> Sequence[Row[UUID, int | None]]:
+    """The first of them that make a transaction's worth of deliveries, one at least."""
+    made = accumulate(len(told[notice.customer_id]) for notice in notices)
+    count = sum(so_far <= DELIVERED_AT_ONCE for so_far in made)
+    return notices[: max(1, count)]
 
 
 def _told(
