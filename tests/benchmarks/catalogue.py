@@ -2,14 +2,17 @@
 """All benchmarks, in the order in which they are run. A new module adds its line here."""
 
 from benchmarks import (
+    admins,
     events,
     front_door,
     growth,
     idle,
     lag,
+    lines,
     lists,
     orders,
     oversold,
+    payload,
     reads,
     recovery,
     replays,
@@ -28,10 +31,13 @@ ALL: tuple[Benchmark, ...] = (
     *lag.BENCHMARKS,
     *views.BENCHMARKS,
     *growth.BENCHMARKS,
+    *payload.BENCHMARKS,
     *orders.BENCHMARKS,  # from here on somebody buys, and receipts are mailed for minutes
     *oversold.BENCHMARKS,
     *safety.BENCHMARKS,
     *replays.BENCHMARKS,
+    *lines.BENCHMARKS,
+    *admins.BENCHMARKS,
     *reads.BENCHMARKS,  # and here pages are viewed, which are counted for minutes
     *recovery.BENCHMARKS,  # what it kills is cold for a while, so it comes last
 )

@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load from ``wrk``: of all clients the one that takes least from the processors it shares."""
+"""Load from ``wrk``: of all clients the one that takes least from the processors it shares.
+
+Where a single client counts its own milliseconds, it is Python's.
+"""
 
 import json
 import secrets
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from souk_local.executables import executable
+from support.shop import Person
 
 SCRIPT = Path(__file__).with_name("load.lua")
 SLACK_SECONDS = 60
@@ -73,6 +81,25 @@ def posts(
     statuses: dict[str, int] = told["statuses"]
     good = statuses.pop("201", 0)
     return _load(told, good, statuses | {"without an answer": told["broken"]})
+
+
+def one_by_one(
+    person: Person, method: str, path: str, asked: Iterable[tuple[str, Mapping[str, str]]]
+) -> Iterator[tuple[float, HTTPResponse]]:
+    """Send each body with its headers when the one before was answered.
+
+    Returns:
+        For each the milliseconds that it took, and its answer, which has been read.
+    """
+    address = urlsplit(person.url)
+    own = {"Authorization": f"Bearer {person.token}", "Content-Type": "application/json"}
+    with closing(HTTPConnection(str(address.hostname), address.port, timeout=60)) as connection:
+        for body, headers in asked:
+            began = time.monotonic()
+            connection.request(method, path, body, own | dict(headers))
+            answer = connection.getresponse()
+            answer.read()
+            yield 1000 * (time.monotonic() - began), answer
 
 
 def _load(told: Mapping[str, Any], good: int, odd: Mapping[str, int]) -> Load:

@@ -3,15 +3,13 @@
 
 import json
 import secrets
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from http.client import HTTPConnection
+from contextlib import contextmanager
 from statistics import median
-from urllib.parse import urlsplit
 
 from benchmarks.benchmark import Benchmark, Ratio, Sides
 from benchmarks.ground import Ground
+from benchmarks.load import one_by_one
 from benchmarks.sale import Sale, products, wait_until_quiet
 from souk_local.programs import WORKERS
 from souk_local.servers import MariaDB
@@ -49,20 +47,14 @@ def replayed(ground: Ground) -> Iterator[Sides]:
 
 def _send(buyer: Person, product: int, keys: list[str], sale: Sale, *, is_replay: bool) -> float:
     """Send an order for each key, one after the other; the median of what they took, in ms."""
-    address = urlsplit(buyer.url)
     body = json.dumps({"items": [{"product": product, "quantity": 1}]})
-    headers = {"Authorization": f"Bearer {buyer.token}", "Content-Type": "application/json"}
+    asked = [(body, {"Idempotency-Key": key}) for key in keys]
     took: list[float] = []
-    with closing(HTTPConnection(str(address.hostname), address.port, timeout=60)) as connection:
-        for key in keys:
-            began = time.monotonic()
-            connection.request("POST", "/v1/orders", body, headers | {"Idempotency-Key": key})
-            answer = connection.getresponse()
-            answer.read()
-            took.append(1000 * (time.monotonic() - began))
-            sale.accepted += answer.status == 201 and not is_replay
-            if answer.status != 201 or (REPLAYED in answer.headers) != is_replay:
-                sale.odd[f"{answer.status}, a replay: {REPLAYED in answer.headers}"] += 1
+    for milliseconds, answer in one_by_one(buyer, "POST", "/v1/orders", asked):
+        took.append(milliseconds)
+        sale.accepted += answer.status == 201 and not is_replay
+        if answer.status != 201 or (REPLAYED in answer.headers) != is_replay:
+            sale.odd[f"{answer.status}, a replay: {REPLAYED in answer.headers}"] += 1
     return median(took)
 
 

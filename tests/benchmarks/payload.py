@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the answer of a list costs behind the database: rows shaped, and written as JSON."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+import orjson
+
+from benchmarks.benchmark import Benchmark, Figures, Ratio, Sides
+from benchmarks.ground import Ground
+from catalog.models import ShownProduct
+from catalog.schemas import ProductOut, ProductsOut
+
+SMALL, LARGE = 10, 100
+PAGES, TIMES = 40, 15
+MADE = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
+
+
+@contextmanager
+def lists(_ground: Ground) -> Iterator[Sides]:
+    """A list of a hundred products, as catalog's route makes it of the rows that it has read."""
+    rows = [_row(number) for number in range(LARGE)]
+    large = _answer(rows)
+    same = orjson.loads(_text(large))
+
+    def size() -> Figures:
+        return {
+            "bytes of one list": len(_text(large)),
+            "bytes of ten": LARGE // SMALL * len(_text(_answer(rows[:SMALL]))),
+        }
+
+    yield Sides(
+        {
+            "shaped and written": partial(_microseconds, lambda: _text(_answer(rows))),
+            "written": partial(_microseconds, lambda: _text(large)),
+            "json.dumps": partial(_microseconds, lambda: json.dumps(same)),
+            "size": size,
+        }
+    )
+
+
+def _row(number: int) -> ShownProduct:
+    return ShownProduct(
+        id=1_000_000 + number,
+        public_id=f"b{number:011}",
+        sku=f"LAMP-{number:05}",
+        name="Lamp",
+        description="It gives light where there was none.",
+        mark="Souk",
+        price_minor=125_000 + number,
+        currency="USD",
+        low_stock_at=None,
+        seller_id=1,
+        seller_name="admin",
+        version=1,
+        available=5,
+        stock_version=1,
+        created_at=MADE,
+        updated_at=MADE,
+    )
+
+
+def _answer(rows: Sequence[ShownProduct]) -> ProductsOut:
+    return ProductsOut(items=[ProductOut.of(row) for row in rows], next_cursor=None)
+
+
+def _text(answer: ProductsOut) -> bytes:
+    return orjson.dumps(answer.model_dump())
+
+
+def _microseconds(work: Callable[[], object]) -> float:
+    """Processor time of one, the least of some means: what disturbs only ever adds to it."""
+    means = []
+    for _ in range(TIMES):
+        began = time.process_time_ns()
+        for _ in range(PAGES):
+            work()
+        means.append((time.process_time_ns() - began) / PAGES / 1000)
+    return min(means)
+
+
+def _law(title: str, unit: str, of: str, to: str, law: float) -> Ratio:
+    return Ratio(title=title, unit=unit, of=of, to=to, limits=(law, law, 1.0), lower_is_better=True)
+
+
+BENCHMARKS = (
+    Benchmark(
+        id="G6",
+        title="the answer of a list, as it grows",
+        prepare=lists,
+        ratios=[
+            _law(
+                f"a list of {LARGE} / ten of {SMALL}",
+                "bytes",
+                "bytes of one list",
+                "bytes of ten",
+                1.2,
+            ),
+            _law("a list written / json.dumps of the same", "µs", "written", "json.dumps", 1.2),
+            _law(
+                "rows shaped and written / json.dumps of the same",
+                "µs",
+                "shaped and written",
+                "json.dumps",
+                1.2,
+            ),
+        ],
+    ),
+)
