@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The outbox: events wait in the schema that they come from until the broker has them."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -21,7 +21,6 @@ from sqlalchemy import (
     select,
     text,
     type_coerce,
-    update,
 )
 from sqlalchemy.dialects.mysql import BIGINT, MEDIUMBLOB
 from sqlalchemy.orm import Session
@@ -51,6 +50,11 @@ outbox_messages = Table(
 SETTLE = "DELETE FROM outbox_messages WHERE seq IN %(seqs)s ORDER BY seq LIMIT %(count)s"
 """With order and limit these rows are looked up one by one. Without, a small table is read from its
 start, through the rows that another relay holds, until one of both is a deadlock's victim."""
+POSTPONE = (
+    "UPDATE outbox_messages SET next_attempt_at = %(now)s"
+    " + INTERVAL LEAST(%(longest)s, %(first)s << LEAST(attempts, 10)) SECOND,"
+    " attempts = attempts + 1 WHERE seq IN %(seqs)s ORDER BY seq LIMIT %(count)s"
+)
 
 EPOCH: ColumnElement[str] = literal_column("'1970-01-01'")
 RELAYS_REST = func.concat("souk-rest-", func.database())
@@ -60,7 +64,7 @@ _c = outbox_messages.c
 CLAIM = (
     select(
         *(_c.seq, type_coerce(_c.event_id, BINARY).label("event_id"), _c.type, _c.routing_key),
-        *(_c.correlation_id, _c.body, _c.attempts),
+        *(_c.correlation_id, _c.body),
         # What the driver does to a moment costs more than all other columns together.
         func.timestampdiff(text("SECOND"), EPOCH, _c.occurred_at).label("timestamp"),
     )
@@ -128,25 +132,21 @@ def claim(session: Session, *, limit: int, now: datetime, after: int = 0) -> Seq
     return session.execute(CLAIM, {"now": now, "limit": limit, "after": after}).all()
 
 
-def settle(session: Session, seqs: Sequence[int]) -> None:
+def settle(session: Session, seqs: Collection[int]) -> None:
     """Forget events that the broker has confirmed."""
-    if seqs:
-        values = {"seqs": tuple(seqs), "count": len(seqs)}
-        session.connection().exec_driver_sql(SETTLE, values)
+    _run(session, SETTLE, seqs, {})
 
 
-def postpone(session: Session, rows: Sequence[Row[Any]], *, now: datetime) -> None:
+def postpone(session: Session, seqs: Collection[int], *, now: datetime) -> None:
     """Try these again later: a second, then twice as long each time, at most a minute."""
-    for row in rows:
-        delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(row.attempts, 10))
-        session.execute(
-            update(outbox_messages)
-            .where(outbox_messages.c.seq == row.seq)
-            .values(
-                attempts=outbox_messages.c.attempts + 1,
-                next_attempt_at=now + timedelta(seconds=delay),
-            )
-        )
+    delays = {"first": FIRST_DELAY_SECONDS, "longest": LONGEST_DELAY_SECONDS}
+    _run(session, POSTPONE, seqs, {"now": now} | delays)
+
+
+def _run(session: Session, sql: str, seqs: Collection[int], values: dict[str, Any]) -> None:
+    if seqs:
+        rows = {"seqs": tuple(seqs), "count": len(seqs)}
+        session.connection().exec_driver_sql(sql, values | rows)
 
 
 def backlog(session: Session) -> tuple[int, float]:

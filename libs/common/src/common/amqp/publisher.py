@@ -14,7 +14,7 @@ from common.amqp.topology import Topology
 from common.events import CONTENT_TYPE
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Outgoing:
     """One message on its way out."""
 
