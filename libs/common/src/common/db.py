@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
+from pymysql.err import MySQLError
 from sqlalchemy import BINARY, ColumnElement, Connection, MetaData, create_engine, event, func, text
 from sqlalchemy.dialects.mysql import DATETIME, VARCHAR
 from sqlalchemy.engine import Dialect, Engine
@@ -117,9 +118,9 @@ def database_clock() -> ColumnElement[datetime]:
     return func.utc_timestamp(6, type_=Moment)
 
 
-def error_number(error: DBAPIError) -> int:
+def error_number(error: DBAPIError | MySQLError) -> int:
     """MySQL's errno, or 0 where the driver gave none."""
-    arguments = getattr(error.orig, "args", ())
+    arguments = getattr(getattr(error, "orig", error), "args", ())
     return arguments[0] if arguments and isinstance(arguments[0], int) else 0
 
 

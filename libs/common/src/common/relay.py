@@ -38,7 +38,7 @@ LATE_SECONDS = 1.0
 """A ring may come so much later than its event where the machine is busy."""
 TURN_SECONDS = 1.0
 TROUBLE_SECONDS = 1.0
-MEASURE_SECONDS = 5.0
+MEASURE_SECONDS = 15.0
 
 
 class Relay:

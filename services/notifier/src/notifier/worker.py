@@ -12,7 +12,7 @@ from common.logs import configure_logs
 from common.question import Question
 from common.subscriber import Subscriber
 from common.traces import start_traces
-from common.worker import Periodic, broker_checks, run_worker
+from common.worker import MEASURE_SECONDS, Periodic, broker_checks, run_worker
 from notifier import queries
 from notifier.commands.deliveries import FANNED_OUT_AT_ONCE, fan_out, forget_finished
 from notifier.config import Config
@@ -21,7 +21,6 @@ from notifier.mail import backend_of
 from notifier.polling import Polling
 from notifier.sender import Sender
 
-MEASURE_SECONDS = 5
 FAN_OUT_SECONDS = 0.25
 """A rush's notices are closed together: most of what a round costs does not grow with them."""
 SWEEP_SECONDS = 60
