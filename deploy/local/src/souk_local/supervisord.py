@@ -16,18 +16,19 @@ GATHER_SECONDS = 0.05
 """A pipe holds 64 KiB: so long, a process may write 1.3 MB a second without waiting."""
 
 
-class _Patient(Poller):  # type: ignore[misc] # supervisor has no types
+class Patient(Poller):  # type: ignore[misc] # supervisor has no types
     """Lets lines gather where nothing but lines has come: a round costs more than all of them."""
 
     def poll(self, timeout: float) -> Any:
         readable, writable = super().poll(timeout)
-        if readable and not writable and all(map(_is_pipe, readable)):
+        # A pipe whose process has ended is readable, too.
+        if readable and not writable and all(map(_is_pipe, readable)) and not _has_any_ended():
             time.sleep(GATHER_SECONDS)
             return super().poll(0)
         return readable, writable
 
 
-class _Prompt(Supervisor):  # type: ignore[misc] # supervisor has no types
+class Prompt(Supervisor):  # type: ignore[misc] # supervisor has no types
     """Starts what has ended in the round that finds it, not in the next, up to a second later."""
 
     def reap(self, *arguments: Any, **options: Any) -> None:
@@ -40,13 +41,20 @@ def _is_pipe(descriptor: int) -> bool:
     return stat.S_ISFIFO(os.fstat(descriptor).st_mode)
 
 
+def _has_any_ended() -> bool:
+    """Whether a process waits to be reaped; it goes on waiting."""
+    with contextlib.suppress(ChildProcessError):  # none has ever been started
+        return os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return False
+
+
 def main() -> None:
     options = ServerOptions()
-    options.poller = _Patient(options)
+    options.poller = Patient(options)
     options.realize(doc=__doc__)
     options.first, options.test = True, False
     with contextlib.suppress(ExitNow):
-        _Prompt(options).main()
+        Prompt(options).main()
     options.close_httpservers()
     options.close_logger()
 
