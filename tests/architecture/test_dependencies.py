@@ -137,8 +137,8 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
     ).stdout
 
     assert len(services) >= 5
-    assert {"pydantic", "click"} <= set(output.split())
-    assert not {"sqlalchemy", "pika", "redis", "flask", "alembic"} & set(output.split())
+    assert "click" in output.split()
+    assert not {"pydantic", "sqlalchemy", "pika", "redis", "flask", "alembic"} & set(output.split())
 
 
 def test_a_start_of_the_local_stack_does_not_begin_with_imports():

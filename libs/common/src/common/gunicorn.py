@@ -4,6 +4,7 @@
 import gc
 import os
 import shutil
+import sys
 from typing import Any
 
 worker_class = "gthread"
@@ -20,6 +21,8 @@ accesslog = None  # the application logs its requests itself
 loglevel = "warning"
 control_socket_disable = True
 
+NEVER_BOOTS = 3  # gunicorn's own word for it: the leader of such a process ends
+
 
 def post_fork(_server: Any, _worker: Any) -> None:
     gc.disable()  # nothing that is imported is garbage; looking for some is a tenth of the time
@@ -34,6 +37,14 @@ def post_worker_init(worker: Any) -> None:
     from common.logs import get_logger  # noqa: PLC0415 - the master stays small
 
     get_logger(__name__).info("web_process_ready", pid=worker.pid)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Let the leader end, too, where settings are wrong: another process would read the same."""
+    refusal = sys.exception()
+    if not worker.booted and isinstance(refusal, SystemExit) and isinstance(refusal.code, str):
+        sys.stderr.write(f"{refusal.code}\n")
+        sys.exit(NEVER_BOOTS)
 
 
 def child_exit(_server: Any, worker: Any) -> None:

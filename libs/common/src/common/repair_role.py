@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from common.settings import ServiceSettings
+from common.roles import settings_of
 
 if TYPE_CHECKING:
     from common.repairs import Outcome
+    from common.settings import ServiceSettings
 
 NOTHING = "Nothing is broken."
 NO_ANSWER = 2
 
 
-def add_repair(
-    service: str, group: click.Group, settings: type[ServiceSettings], module: str
-) -> None:
+def add_repair(service: str, group: click.Group, module: str) -> None:
     """Give a service's program its command ``repair``.
 
     Args:
@@ -41,7 +40,7 @@ def add_repair(
     def repair(*, apply: bool, as_json: bool, by: str) -> None:
         # What is said goes to standard output, so the logs must not.
         with redirect_stdout(sys.stderr):
-            outcomes = _work(service, settings.load(), module, apply=apply, by=by)
+            outcomes = _work(service, settings_of(service).load(), module, apply=apply, by=by)
         click.echo(_document(outcomes) if as_json else _table(outcomes))
         sys.exit(any(outcome.state != "repaired" for outcome in outcomes))
 
@@ -55,7 +54,7 @@ def _user() -> str:
 
 
 def _work(
-    service: str, config: ServiceSettings, module: str, *, apply: bool, by: str
+    service: str, config: "ServiceSettings", module: str, *, apply: bool, by: str
 ) -> "list[Outcome]":
     from common.context import Trace, traced  # noqa: PLC0415
     from common.db import Database  # noqa: PLC0415

@@ -21,24 +21,27 @@ if TYPE_CHECKING:
     from common.settings import ServiceSettings
 
 
-def service_roles(service: str, settings: type["ServiceSettings"]) -> click.Group:
+def service_roles(service: str) -> click.Group:
     """The commands that every service has; a service adds its own to the group."""
 
     @click.group(help=f"Souk's {service} service.")
     def group() -> None:
         """Each role is a process of its own."""
 
-    @group.command(help="Answer HTTP requests.")
-    def web() -> None:
-        config = settings.load()
+    @group.command(
+        help="Answer HTTP requests. Where, and with how many processes and threads, is TOLD to "
+        "gunicorn in its own words (--bind, --workers, --threads); else the settings say.",
+        context_settings={"ignore_unknown_options": True},
+    )
+    @click.argument("told", nargs=-1, type=click.UNPROCESSED)
+    def web(told: tuple[str, ...]) -> None:
         # Metrics of several gunicorn processes meet in files of a private directory.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = _metrics_directory(service)
         os.execv(  # noqa: S606 - gunicorn takes this process's place and its signals
             sys.executable,
             [
                 *(sys.executable, "-m", "gunicorn", "--config", "python:common.gunicorn"),
-                *("--bind", f"{config.http_host}:{config.http_port}"),
-                *("--workers", str(config.web_workers), "--threads", str(config.web_threads)),
+                *(told or _as_set(service)),
                 f"{service}.app:create_app()",
             ],
         )
@@ -56,11 +59,27 @@ def service_roles(service: str, settings: type["ServiceSettings"]) -> click.Grou
         from common.logs import configure_logs  # noqa: PLC0415
         from common.migrations import migrate_to_head  # noqa: PLC0415
 
-        config = settings.load()
+        config = settings_of(service).load()
         configure_logs(service, config.log_level)
         migrate_to_head(config.database_url.get_secret_value(), migrations_of(service))
 
     return group
+
+
+def settings_of(service: str) -> type["ServiceSettings"]:
+    """What a service needs to know. To load that is most of the way to gunicorn."""
+    found: type[ServiceSettings] = import_module(f"{service}.config").Config
+    return found
+
+
+def _as_set(service: str) -> list[str]:
+    """What gunicorn is told where nobody has said it; who answers reads all settings again."""
+    config = settings_of(service).load()
+    return [
+        f"--bind={config.http_host}:{config.http_port}",
+        f"--workers={config.web_workers}",
+        f"--threads={config.web_threads}",
+    ]
 
 
 def _metrics_directory(service: str) -> str:

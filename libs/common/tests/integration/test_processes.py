@@ -160,6 +160,17 @@ def test_settings_that_are_wrong_end_a_role_with_all_faults_and_no_value():
     assert "Traceback" not in output
 
 
+def test_settings_that_are_wrong_end_a_leader_that_has_read_none():
+    with process("-m", "catalog", "web", "--bind=127.0.0.1:0", CURRENCY="canary-5c") as started:
+        output, _ = started.communicate(timeout=60)
+
+    assert started.returncode
+    for name in ("DATABASE_URL", "AMQP_URL", "REDIS_URL", "SECRET_KEY", "CURRENCY"):
+        assert output.count(f"  {name}: ") == 1
+    assert "canary-5c" not in output
+    assert "Traceback" not in output
+
+
 @pytest.fixture
 def environment(servers, new_schema, service_key):
     return {

@@ -5,10 +5,9 @@ import sys
 
 import click
 
-from auth.config import AdminConfig, Config
 from common.roles import service_roles
 
-cli = service_roles("auth", Config)
+cli = service_roles("auth")
 
 
 @cli.command(
@@ -18,6 +17,7 @@ cli = service_roles("auth", Config)
 def create_admin() -> None:
     from auth.accounts import ensure_admin  # noqa: PLC0415
     from auth.commands.users import ensure_store  # noqa: PLC0415
+    from auth.config import AdminConfig  # noqa: PLC0415
     from auth.epochs import EpochCopies  # noqa: PLC0415
     from auth.passwords import Hashing  # noqa: PLC0415
     from common.access import connect_redis  # noqa: PLC0415

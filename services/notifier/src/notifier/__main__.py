@@ -2,9 +2,8 @@
 """Notifier's roles: web, worker, migrate."""
 
 from common.roles import service_roles
-from notifier.config import Config
 
-cli = service_roles("notifier", Config)
+cli = service_roles("notifier")
 
 if __name__ == "__main__":
     cli()

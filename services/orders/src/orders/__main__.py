@@ -3,10 +3,9 @@
 
 from common.repair_role import add_repair
 from common.roles import service_roles
-from orders.config import Config
 
-cli = service_roles("orders", Config)
-add_repair("orders", cli, Config, "orders.repair")
+cli = service_roles("orders")
+add_repair("orders", cli, "orders.repair")
 
 if __name__ == "__main__":
     cli()
