@@ -54,6 +54,19 @@ with traces.handling_together("OrderPlaced", causes) as spans:
             print(Envelope.seal(event, aggregate_version=1).traceparent)
 """
 
+GLANCED = """
+import sys
+from common import traces
+traces.let_in()
+from common.db import Database
+from common.traces.spans import Spans
+
+collector, url, parent = sys.argv[1:]
+traces._spans = Spans("catalog", collector, [])
+with traces.handling("OrderPlaced", parent):
+    Database(url).glance(lambda glance: glance.first_column("SELECT %s", ["seen by nobody"]))
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
@@ -275,6 +288,22 @@ def test_events_that_are_handled_together_have_a_span_each(collector):
         assert (trace, span) == (f"{number:032x}", handled.id)
         assert handled.parent == f"{number:016x}"
     assert len(told) == 2
+
+
+def test_a_statement_past_sqlalchemy_has_a_span_too(collector, database_of):
+    trace, url = f"{7:032x}", database_of("catalog").engine.url
+    parent = f"00-{trace}-{7:016x}-01"
+    subprocess.run(
+        [
+            *(sys.executable, "-c", GLANCED, collector.url),
+            *(url.render_as_string(hide_password=False), parent),
+        ],
+        check=True,
+        timeout=60,
+    )
+
+    handled = collector.wait_for(trace, "catalog", "handle OrderPlaced", CONSUMER)
+    assert collector.wait_for(trace, "catalog", "SELECT", CLIENT).parent == handled.id
 
 
 @pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:9"])

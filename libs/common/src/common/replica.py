@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from common.db import Database, Moment, database_clock, new_metadata
+from common.glances import Glance
 from common.logs import get_logger
 from common.metrics import REPLICA_READS
 from common.problems import Unavailable
@@ -114,6 +115,19 @@ class Replica(Database):
         return self._nearest(
             partial(super().look, query, *args, **kwargs),
             partial(self._primary.look, query, *args, **kwargs),
+        )
+
+    def glance(
+        self, query: Callable[Concatenate[Glance, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run *query* past SQLAlchemy on whatever ``read`` would ask.
+
+        Raises:
+            Unavailable: The primary can't be reached either.
+        """
+        return self._nearest(
+            partial(super().glance, query, *args, **kwargs),
+            partial(self._primary.glance, query, *args, **kwargs),
         )
 
     def _nearest(self, here: Callable[[], T], on_primary: Callable[[], T]) -> T:

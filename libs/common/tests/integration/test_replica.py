@@ -31,6 +31,10 @@ def which(session):
     return session.scalar(text("SELECT @@server_id"))
 
 
+def glanced(glance):
+    return glance.first_column("SELECT @@server_id", ())[0]
+
+
 @blueprint.route("/public", methods=["GET", "POST"])
 @public
 def ask_publicly():
@@ -283,6 +287,18 @@ def test_a_copy_that_hangs_costs_nobody_an_answer(replication, replica):
         assert monotonic() - began < 3
     finally:
         replication.go_on()
+    near(replica)
+
+
+def test_who_glances_is_answered_by_the_copy_while_it_is_there(replication, replica):
+    near(replica)
+    assert replica.glance(glanced) == COPY
+    replication.stop()
+
+    try:
+        assert [replica.glance(glanced) for _ in range(20)] == [PRIMARY] * 20
+    finally:
+        replication.start()
     near(replica)
 
 

@@ -36,5 +36,5 @@ class PageRows:
         return found
 
     def _read(self, refs: Sequence[str]) -> list[ShownProduct | ProductNotFound]:
-        found = self._database.look(queries.shown_by_refs, set(refs))
+        found = self._database.glance(queries.shown_by_refs, set(refs))
         return [found.get(ref) or ProductNotFound() for ref in refs]

@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Select,
     and_,
     bindparam,
@@ -25,6 +24,7 @@ from sqlalchemy.orm import Session, contains_eager
 from catalog.errors import AmbiguousName, ProductNotFound
 from catalog.models import LedgerEntry, Price, Product, ShownProduct, Stock
 from common.clock import utcnow
+from common.glances import Glance
 from common.seeds.counting import counted
 
 LARGEST_ID = 2**63 - 1
@@ -124,7 +124,7 @@ def product_by_ref(session: Session, ref: str) -> Product:
     return product
 
 
-def shown_by_refs(connection: Connection, refs: Collection[str]) -> dict[str, ShownProduct]:
+def shown_by_refs(glance: Glance, refs: Collection[str]) -> dict[str, ShownProduct]:
     """What pages show of the products that paths name; unknown ones are left out."""
     found: dict[str, ShownProduct] = {}
     names = {ref: dict(_names_in(ref)) for ref in refs}
@@ -135,8 +135,8 @@ def shown_by_refs(connection: Connection, refs: Collection[str]) -> dict[str, Sh
             if column in columns and ref not in found
         }
         if wanted:
-            rows = connection.exec_driver_sql(statement, ([*{*wanted.values()}],))
-            shown = map(ShownProduct.of_json, rows.scalars())
+            rows = glance.first_column(statement, [[*{*wanted.values()}]])
+            shown = map(ShownProduct.of_json, rows)
             by_name = {getattr(product, column): product for product in shown}
             found |= {ref: by_name[name] for ref, name in wanted.items() if name in by_name}
     return found

@@ -9,6 +9,7 @@ from sqlalchemy import event, text
 from catalog import queries
 from catalog.queries import INDEXES, SORTS, Filters
 from common.db import Database
+from common.glances import Glance
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
 
@@ -148,7 +149,7 @@ def test_a_numbered_page_reads_all_before_it(shelves):
 
 
 def shown_by_refs(session, refs):
-    return queries.shown_by_refs(session.connection(), refs)
+    return queries.shown_by_refs(Glance(session.connection().connection), refs)
 
 
 @pytest.mark.parametrize("ref", ["1", "p00000000001", "sku-1"])

@@ -6,9 +6,9 @@ from threading import Barrier, Event, Lock
 
 import pytest
 from redis import Redis
-from sqlalchemy import event
 
 from catalog.page_cache import LIFE_SECONDS, MOST_KEPT, READER, Page, PageCache
+from common.testing.counting import counting
 
 CROWD = 16
 
@@ -44,14 +44,9 @@ def shop(client, redis, clock):
 
 @pytest.fixture
 def statements(database):
-    sent = []
-
-    def count(_connection, _cursor, statement, *_):
-        sent.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", count)
-    yield sent
-    event.remove(database.engine, "before_cursor_execute", count)
+    database.glance(lambda _: None)  # whose connection is there then
+    with counting(database) as asked:
+        yield asked.statements
 
 
 class Shelf:

@@ -21,19 +21,20 @@ ODD = "\"\\/'%{}:\t\r\n\x00\x01\x1f\x7f\u2028é\U0001f600\ufeff\uffff <b>\\u0041
 
 @pytest.fixture
 def rows(database):
+    database.glance(lambda _: None)  # whose connection is there then
     return PageRows(database)
 
 
 def crowd(database, rows, refs, monkeypatch):
     """Ask for *refs*, all but the first while that is being read; outcomes and the cost."""
-    look, began, go_on = database.look, Event(), Event()
+    glance, began, go_on = database.glance, Event(), Event()
 
     def slowly(*args):
         began.set()
         assert go_on.wait(20)
-        return look(*args)
+        return glance(*args)
 
-    monkeypatch.setattr(database, "look", slowly)
+    monkeypatch.setattr(database, "glance", slowly)
     with ThreadPoolExecutor(len(refs)) as pool, counting(database) as cost:
         asked = [pool.submit(rows.row, refs[0])]
         assert began.wait(20)
@@ -103,7 +104,7 @@ def test_the_database_writes_every_text_and_time_as_it_is(database, sell, rows):
         assert rows.row(str(product.id))._asdict() == shown | extra
 
 
-def test_a_look_leaves_no_transaction_behind(database, sell, rows):
+def test_a_glance_leaves_no_transaction_behind(database, sell, rows):
     lamp = sell("Lamp", quantity=1)
     rows.row(str(lamp.id))
 
@@ -124,7 +125,7 @@ def test_nobody_waits_for_who_finds_out_whether_the_database_still_hangs(
     monkeypatch.setattr(database, "_hangs", True)
     monkeypatch.setattr(database, "_next_trial_at", 0.0)
 
-    def hanging(_connection, _refs):
+    def hanging(_glance, _refs):
         begun.set()
         assert go_on.wait(20)
         return {}

@@ -60,6 +60,11 @@ def calling(method: str, headers: MutableMapping[str, str]) -> AbstractContextMa
     return _spans.calling(method, headers) if _spans else nullcontext()
 
 
+def asking(statement: str) -> AbstractContextManager[None]:
+    """A span for a statement that the block asks a database past SQLAlchemy."""
+    return _spans.asking(statement) if _spans else nullcontext()
+
+
 def publishing(messages: Sequence["Outgoing"]) -> AbstractContextManager[None]:
     """A span for each message that is published in the block; its headers say which."""
     return _spans.publishing(messages) if _spans else nullcontext()

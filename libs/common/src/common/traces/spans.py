@@ -24,7 +24,7 @@ from sqlalchemy import Engine
 from common.amqp.publisher import Outgoing
 from common.context import Trace, current_trace, traced
 from common.traces import PARENT
-from common.traces.statements import follow_statements
+from common.traces.statements import described, follow_statements
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -121,6 +121,13 @@ class Spans:
     def calling(self, method: str, headers: MutableMapping[str, str]) -> Iterator[None]:
         with self._working(method, None, SpanKind.CLIENT):
             _wire.inject(headers)
+            yield
+
+    @contextmanager
+    def asking(self, statement: str) -> Iterator[None]:
+        name, words = described(statement)
+        with self._working(name, None, SpanKind.CLIENT):
+            trace.get_current_span().set_attributes(words)
             yield
 
     def handling(self, event_type: str, parent: str | None) -> AbstractContextManager[None]:

@@ -21,9 +21,14 @@ def follow_statements(engine: Engine, tracer: Tracer) -> None:
     event.listen(engine, "handle_error", _fail)
 
 
-def _begin(tracer: Tracer, connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+def described(statement: str) -> tuple[str, dict[str, str]]:
+    """The name and the attributes of a statement's span."""
     words = {"db.system": "mysql", "db.statement": statement}
-    name = statement.split(maxsplit=1)[0].upper()
+    return statement.split(maxsplit=1)[0].upper(), words
+
+
+def _begin(tracer: Tracer, connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+    name, words = described(statement)
     connection.info[SPAN] = tracer.start_span(name, kind=SpanKind.CLIENT, attributes=words)
 
 
