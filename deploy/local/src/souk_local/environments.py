@@ -19,6 +19,7 @@ RATE_LIMIT_FACTOR = "1000"
 FRUGAL = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1048576"}
 """Threads share two heaps, and what hashing a password took goes back at once."""
 SCALED = {"catalog", "orders"}
+WEB_THREADS = {"catalog": "16", "orders": "64"}
 """The services that a flash sale meets; the others answer from one web process."""
 
 
@@ -101,7 +102,7 @@ class Environments:
             "HTTP_HOST": LOOPBACK,
             "HTTP_PORT": str(self._port(service)),
             "WEB_WORKERS": str(self.web_workers if service in SCALED else 1),
-            "WEB_THREADS": "64" if service == "orders" else "8",
+            "WEB_THREADS": WEB_THREADS.get(service, "8"),
             "JWKS_URL": f"{self._url('auth')}/.well-known/jwks.json",
             "AUTH_URL": self._url("auth"),
             "CATALOG_URL": self._url("catalog"),

@@ -6,6 +6,7 @@ from threading import Barrier, Event
 import pytest
 from prometheus_client import REGISTRY
 
+from common import batching
 from common.batching import Batcher
 from common.problems import Unavailable
 from common.testing import eventually
@@ -57,6 +58,24 @@ def behind_a_closed_gate(pool, batcher, work, numbers):
         told.append(pool.submit(batcher.submit, number))
         eventually(lambda before=before: waiting(batcher) > before, what="one more waiting")
     return told
+
+
+@pytest.mark.parametrize(("gathers", "first_batch"), [(True, [1, 2]), (False, [1])])
+def test_who_gathers_takes_along_who_comes_at_that_moment(
+    pool, work, monkeypatch, gathers, first_batch
+):
+    batcher, came = Batcher("test", work, gathers=gathers), []
+
+    def let_another_one_come(_seconds):
+        if not came:
+            came.append(pool.submit(batcher.submit, 2))
+            eventually(lambda: waiting(batcher) == 2, what="the other one waiting")
+
+    monkeypatch.setattr(batching, "sleep", let_another_one_come)
+
+    assert pool.submit(batcher.submit, 1).result(20) == 2
+    assert work.batches == [first_batch]
+    assert [other.result(20) for other in came] == [4] * gathers
 
 
 def test_a_lone_caller_is_served_at_once_by_itself(work):

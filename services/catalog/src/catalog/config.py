@@ -13,6 +13,7 @@ class Config(ServiceSettings):
         reservation_overdue_seconds: So long a reservation may wait for orders' word before catalog
             asks for it. No clock ever takes the units away.
         overdue_repeat_seconds: So long it waits before it asks again.
+        web_threads: Pages that wait share a statement, so many of them cost less each.
         open_store: Whether S3's clients may add products and stock without a token, as the
             built-in seller ``store``. For demonstrations; never in production.
     """
@@ -20,4 +21,5 @@ class Config(ServiceSettings):
     reservation_overdue_seconds: int = Field(default=900, ge=1)
     overdue_repeat_seconds: int = Field(default=300, ge=1)
     overdue_sweep_seconds: float = Field(default=5.0, gt=0)
+    web_threads: int = Field(default=16, ge=1)
     open_store: bool = False

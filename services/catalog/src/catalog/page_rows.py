@@ -19,7 +19,7 @@ class PageRows:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batcher = Batcher("catalog_pages", self._read)
+        self._batcher = Batcher("catalog_pages", self._read, gathers=True)
 
     def row(self, ref: str) -> ShownProduct:
         """What a page shows of the product that a path names.
