@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    BINARY,
     BigInteger,
     Column,
     ColumnElement,
@@ -15,12 +14,9 @@ from sqlalchemy import (
     MetaData,
     Row,
     Table,
-    bindparam,
     func,
     literal_column,
     select,
-    text,
-    type_coerce,
 )
 from sqlalchemy.dialects.mysql import BIGINT, MEDIUMBLOB
 from sqlalchemy.orm import Session
@@ -56,25 +52,18 @@ POSTPONE = (
     " attempts = attempts + 1 WHERE seq IN %(seqs)s ORDER BY seq LIMIT %(count)s"
 )
 
-EPOCH: ColumnElement[str] = literal_column("'1970-01-01'")
-RELAYS_REST = func.concat("souk-rest-", func.database())
+RELAYS_REST: ColumnElement[str] = literal_column("CONCAT('souk-rest-', DATABASE())")
 """Who has this named lock keeps the schema's events in the outbox: a backup, for some seconds."""
 
-_c = outbox_messages.c
 CLAIM = (
-    select(
-        *(_c.seq, type_coerce(_c.event_id, BINARY).label("event_id"), _c.type, _c.routing_key),
-        *(_c.correlation_id, _c.body),
-        # What the driver does to a moment costs more than all other columns together.
-        func.timestampdiff(text("SECOND"), EPOCH, _c.occurred_at).label("timestamp"),
-    )
+    "SELECT seq, event_id, type, routing_key, correlation_id, body,"  # noqa: S608 - all of it is ours
+    # What the driver does to a moment costs more than all other columns together.
+    " TIMESTAMPDIFF(SECOND, '1970-01-01', occurred_at)"
     # Else a long backlog is sorted first, and all of it is locked for these few.
-    .with_hint(outbox_messages, "FORCE INDEX (PRIMARY)")
-    .where(_c.seq > bindparam("after"), _c.next_attempt_at <= bindparam("now"))
-    .where(func.is_free_lock(RELAYS_REST) == 1)
-    .order_by(_c.seq)
-    .limit(bindparam("limit"))
-    .with_for_update(skip_locked=True)
+    " FROM outbox_messages FORCE INDEX (PRIMARY)"
+    " WHERE seq > %(after)s AND next_attempt_at <= %(now)s"
+    f" AND IS_FREE_LOCK({RELAYS_REST}) = 1"
+    " ORDER BY seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED"
 )
 
 IS_WAITED_FOR = "SELECT EXISTS (SELECT 1 FROM outbox_messages)"
@@ -129,7 +118,8 @@ def claim(session: Session, *, limit: int, now: datetime, after: int = 0) -> Seq
     Args:
         after: The last one that this transaction has claimed already.
     """
-    return session.execute(CLAIM, {"now": now, "limit": limit, "after": after}).all()
+    values = {"now": now, "limit": limit, "after": after}
+    return session.connection().exec_driver_sql(CLAIM, values).all()
 
 
 def settle(session: Session, seqs: Collection[int]) -> None:
