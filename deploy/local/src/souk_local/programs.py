@@ -38,7 +38,7 @@ def programs_of(environments: Environments) -> list[Program]:
 
 
 def _told_to_gunicorn(settings: Mapping[str, str]) -> list[str]:
-    """What its leader would else load and read all settings for, 0.2 s in each start."""
+    """What its leader would else load and read all settings for."""
     return [
         f"--bind={settings['HTTP_HOST']}:{settings['HTTP_PORT']}",
         f"--workers={settings['WEB_WORKERS']}",
