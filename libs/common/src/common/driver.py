@@ -33,10 +33,11 @@ class Rows:
     """All rows of an ``INSERT`` as one parameter: so its text is the same for any number of them.
 
     Attributes:
+        columns: Each with its value for every row.
         rest: SQL of each row's other values.
     """
 
-    values: Sequence[Sequence[Any]]
+    columns: Sequence[Sequence[Any]]
     rest: Sequence[str] = ()
 
 
@@ -66,13 +67,11 @@ class ThriftyConnection(Connection):
 
     def _text_of(self, rows: Rows) -> str:
         other: Callable[[Any], str] = super().escape
-        rest = "".join(f", {sql}" for sql in rows.rest)
-        return ", ".join(
-            [
-                f"({', '.join([AS_TEXT.get(type(value), other)(value) for value in row])}{rest})"
-                for row in rows.values
-            ]
-        )
+        columns = [
+            [AS_TEXT.get(type(value), other)(value) for value in column] for column in rows.columns
+        ]
+        columns += [[sql] * len(columns[0]) for sql in rows.rest]
+        return ", ".join([f"({', '.join(row)})" for row in zip(*columns, strict=True)])
 
 
 @cache

@@ -34,20 +34,38 @@ def insert_rows(
 ) -> int:
     """Insert at least one row, all in one statement; returns how many were made.
 
+    Args:
+        rows: Of the same columns in each.
+    """
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return insert_columns(session, table, columns, computed=computed, verb=verb, also=also)
+
+
+def insert_columns(
+    session: Session,
+    table: Table,
+    columns: Mapping[str, Sequence[Any]],
+    *,
+    computed: Mapping[str, str] = MappingProxyType({}),
+    verb: str = "INSERT",
+    also: str = "",
+) -> int:
+    """Insert at least one row, all in one statement; returns how many were made.
+
     The statement is one packet, for which servers have a limit: of long rows not many at once.
 
     Args:
-        rows: Of the same columns in each.
+        columns: Each with its value for every row.
         computed: SQL by column, of the others.
         verb: ``INSERT IGNORE`` passes over rows whose key is there. It also bends values that do
             not fit, so they must be known to.
         also: SQL of what comes behind the rows.
     """
     connection = session.connection()
-    statement = _inserting(table, verb, tuple(rows[0]), tuple(computed), also)
-    columns = [_bound(connection, table, name, [row[name] for row in rows]) for name in rows[0]]
-    values = Rows(tuple(zip(*columns, strict=True)), tuple(computed.values()))
-    return connection.exec_driver_sql(statement, {"rows": values}).rowcount
+    statement = _inserting(table, verb, tuple(columns), tuple(computed), also)
+    bound = [_bound(connection, table, name, values) for name, values in columns.items()]
+    rows = Rows(bound, tuple(computed.values()))
+    return connection.exec_driver_sql(statement, {"rows": rows}).rowcount
 
 
 def update_rows(

@@ -59,7 +59,7 @@ def test_rows_are_one_value_in_the_same_words():
     connection = unconnected()
     connection.server_status = 0
 
-    rows = Rows([(1, "it's", NOON), (None, b"\xff", True)], ["NOW()"])
+    rows = Rows([(1, None), ("it's", b"\xff"), (NOON, True)], ["NOW()"])
 
     assert connection.escape(rows) == (
         "(1, 'it\\'s', '2026-11-21 12:00:00', NOW()), (NULL, X'ff', 1, NOW())"

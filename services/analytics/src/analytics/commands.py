@@ -29,7 +29,7 @@ from analytics.models import (
 )
 from common.db import DUPLICATE_KEY, error_number
 from common.events import Envelope
-from common.rows import insert_rows
+from common.rows import insert_columns, insert_rows
 
 # The tables, not the classes: those would make the text of a long statement anew each time.
 VIEWS = Base.metadata.tables["views"]
@@ -169,9 +169,9 @@ def record_views(session: Session, *, views: Iterable[NewView]) -> set[UUID]:
 
 def _store(session: Session, views: Mapping[tuple[datetime, UUID], NewView]) -> None:
     # In the order of the key, so that two workers wait for each other in one direction only.
-    rows = [views[key]._asdict() for key in sorted(views)]
-    if rows:
-        insert_rows(session, VIEWS, rows)
+    columns = zip(*(views[key] for key in sorted(views)), strict=True)
+    if views:
+        insert_columns(session, VIEWS, dict(zip(NewView._fields, columns, strict=True)))
 
 
 def _must_be_kept(session: Session, views: Collection[NewView]) -> None:
