@@ -9,9 +9,9 @@ from rich.markup import escape
 
 from benchmarks import machine, report
 from benchmarks.benchmark import Benchmark
-from benchmarks.catalogue import ALL
 from benchmarks.ground import Ground
 from benchmarks.play import Result, play
+from common.roles import import_for_good
 from souk_local.packages import PackagesMissing, ensure_installed
 
 
@@ -38,7 +38,9 @@ def main() -> None:
 
 def _chosen(ids: str) -> list[Benchmark]:
     wanted = {word.strip().upper() for word in ids.split(",") if word.strip()}
-    known = {benchmark.id.upper(): benchmark for benchmark in ALL}
+    # As the workers import what they run: both sides of every benchmark are spared alike.
+    everything = import_for_good("benchmarks.catalogue").ALL
+    known = {benchmark.id.upper(): benchmark for benchmark in everything}
     if unknown := wanted - known.keys():
         sys.exit(f"No benchmark {', '.join(sorted(unknown))}; there are {', '.join(known)}.")
     return [benchmark for name, benchmark in known.items() if not wanted or name in wanted]
