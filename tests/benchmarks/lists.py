@@ -44,8 +44,8 @@ def few_and_many(ground: Ground) -> Iterator[Sides]:
             "first of many": _each(listed, many, None),
             "deep in many": _each(listed, many, LIMIT + 2),
             "OFFSET deep in many": _each(numbered, size - LIMIT, times=1),
-            "a product of few": _each(few.look, queries.shown_by_refs, [str(FEW // 2)]),
-            "a product of many": _each(many.look, queries.shown_by_refs, [str(size // 2)]),
+            "a product of few": _each(few.glance, queries.shown_by_refs, [str(FEW // 2)]),
+            "a product of many": _each(many.glance, queries.shown_by_refs, [str(size // 2)]),
         }
     )
     for database in (few, many):

@@ -74,7 +74,7 @@ def reservations(database: Database) -> Batcher[Asked, Reserved]:
     def reserve(asked: Sequence[Asked]) -> list[Reserved]:
         return database.run(reserve_stock, asked)
 
-    return Batcher("catalog_reserve", reserve)
+    return Batcher("catalog_reserve", reserve, gathers=True)
 
 
 def _open_store(config: Config) -> OpenStore:
