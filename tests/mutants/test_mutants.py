@@ -89,7 +89,7 @@ class Outcome:
 
     Attributes:
         passed, failed, errors: How many tests; an error is one that could not even be tried.
-        message: What the first failed assertion says.
+        message: What the first failed assertion, or the first error, says.
     """
 
     code: int
@@ -131,7 +131,7 @@ def run(servers, tmp_path):
 def read(report, code):
     suite = ET.parse(report).getroot().find("testsuite")
     ran, failed, errors = (int(suite.get(name)) for name in ("tests", "failures", "errors"))
-    messages = [failure.get("message") for failure in suite.iter("failure")]
+    messages = [each.get("message") for kind in ("failure", "error") for each in suite.iter(kind)]
     return Outcome(code, ran - failed - errors, failed, errors, "".join(messages[:1]))
 
 
@@ -142,7 +142,8 @@ def test_without_a_mutant_the_tests_pass(run):
 
     outcome = run(tests, seconds=3 * SECONDS)
 
-    assert outcome == Outcome(code=0, passed=len(tests), failed=0, errors=0, message="")
+    good = Outcome(code=0, passed=len(tests), failed=0, errors=0, message="")
+    assert outcome == good, outcome.message
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -124,19 +124,17 @@ def claim(session: Session, *, limit: int, now: datetime, after: int = 0) -> Seq
 
 def settle(session: Session, seqs: Collection[int]) -> None:
     """Forget events that the broker has confirmed."""
-    _run(session, SETTLE, seqs, {})
+    if seqs:
+        values = {"seqs": tuple(seqs), "count": len(seqs)}
+        session.connection().exec_driver_sql(SETTLE, values)
 
 
 def postpone(session: Session, seqs: Collection[int], *, now: datetime) -> None:
     """Try these again later: a second, then twice as long each time, at most a minute."""
-    delays = {"first": FIRST_DELAY_SECONDS, "longest": LONGEST_DELAY_SECONDS}
-    _run(session, POSTPONE, seqs, {"now": now} | delays)
-
-
-def _run(session: Session, sql: str, seqs: Collection[int], values: dict[str, Any]) -> None:
     if seqs:
-        rows = {"seqs": tuple(seqs), "count": len(seqs)}
-        session.connection().exec_driver_sql(sql, values | rows)
+        delays = {"first": FIRST_DELAY_SECONDS, "longest": LONGEST_DELAY_SECONDS}
+        values = {"seqs": tuple(seqs), "count": len(seqs), "now": now}
+        session.connection().exec_driver_sql(POSTPONE, values | delays)
 
 
 def backlog(session: Session) -> tuple[int, float]:
