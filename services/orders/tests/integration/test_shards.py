@@ -63,9 +63,9 @@ def test_the_workers_and_the_operators_ask_all_shards_only_where_it_is_named(
     database.read(backlog)
 
     def relay(session):
-        rows = claim(session, limit=10, now=utcnow())
-        postpone(session, rows, now=utcnow())
-        settle(session, [row.seq for row in rows])
+        seqs = [row.seq for row in claim(session, limit=10, now=utcnow())]
+        postpone(session, seqs, now=utcnow())
+        settle(session, seqs)
 
     database.run(relay)
 
