@@ -19,8 +19,9 @@ RATE_LIMIT_FACTOR = "1000"
 FRUGAL = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "1048576"}
 """Threads share two heaps, and what hashing a password took goes back at once."""
 SCALED = {"catalog", "orders"}
-WEB_THREADS = {"catalog": "16", "orders": "64"}
 """The services that a flash sale meets; the others answer from one web process."""
+WEB_THREADS = {"catalog": "16", "orders": "64"}
+"""Who waits for a thread shares nothing; the others have eight."""
 
 
 @dataclass(frozen=True)

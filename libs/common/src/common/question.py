@@ -7,6 +7,7 @@ empty command takes (docs/decisions/0021).
 
 from pymysql.err import MySQLError
 from sqlalchemy import PoolProxiedConnection
+from sqlalchemy.exc import DBAPIError
 
 from common.db import NOT_AVAILABLE, Database, error_number
 from common.problems import Unavailable
@@ -36,7 +37,7 @@ class Question:
             cursor = self._open().cursor()
             cursor.execute(self._sql)
             row = cursor.fetchone()
-        except MySQLError as error:
+        except (MySQLError, DBAPIError) as error:  # SQLAlchemy's own: what it asks a new server
             self._drop()
             if error_number(error) not in NOT_AVAILABLE:
                 raise
