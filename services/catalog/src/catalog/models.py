@@ -4,7 +4,7 @@
 import re
 import secrets
 import string
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sqlalchemy.dialects.mysql import BINARY, CHAR, MEDIUMBLOB, MEDIUMTEXT, VARC
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from catalog.errors import BelowReserved
+from common.clock import rfc3339
 from common.db import Identifier, Moment, exact, folded, new_metadata
 from common.inbox import declare_inbox
 from common.outbox import declare_outbox
@@ -22,7 +23,6 @@ from common.replica import declare_heartbeats
 
 PUBLIC_ID_LENGTH = 12
 PUBLIC_ID_LETTERS = string.ascii_lowercase + string.digits
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,63}")
 REFUSED_SKUS = frozenset({"my", "all", "add", "add-stock"})
 """Words that stand where a product's name could in some path."""
@@ -90,7 +90,7 @@ class Product(Base):
 
 
 class ShownProduct(NamedTuple):
-    """What a page shows of a product and its stock, without their objects."""
+    """What is shown of a product and its stock, without their objects; times as ``rfc3339``."""
 
     id: int
     public_id: str
@@ -106,14 +106,19 @@ class ShownProduct(NamedTuple):
     version: int
     available: int
     stock_version: int
-    created_at: datetime
-    updated_at: datetime
+    created_at: str
+    updated_at: str
 
     @classmethod
     def of_json(cls, text: str) -> Self:
-        """Read what ``queries`` has the database write: the fields in order, times as a number."""
-        *fields, created, updated = orjson.loads(text)
-        times = [EPOCH + timedelta(microseconds=each) for each in (created, updated)]
+        """Read what ``queries`` has the database write: the fields in order."""
+        return cls._make(orjson.loads(text))
+
+    @classmethod
+    def of(cls, product: Product) -> Self:
+        """What is shown of a product that is here with its stock."""
+        fields = [getattr(product, name) for name in cls._fields[:-2]]
+        times = [rfc3339(product.created_at), rfc3339(product.updated_at)]
         return cls._make(fields + times)
 
 

@@ -46,8 +46,11 @@ class Filters:
     sort: str = "-created_at"
 
 
-def _microseconds(moment: ColumnElement[datetime]) -> ColumnElement[int]:
-    return func.timestampdiff(text("MICROSECOND"), text("'1970-01-01'"), moment)
+def _rfc3339(moment: ColumnElement[datetime]) -> ColumnElement[str]:
+    """As ``common.clock`` writes it; each database writes times into JSON in a way of its own."""
+    # As text: values would be parameters of every statement.
+    written = func.date_format(moment, text("'%Y-%m-%dT%H:%i:%s.%f'"))
+    return func.concat(func.left(written, text("23")), text("'Z'"))
 
 
 _products, _stock = Product.__table__.c, Stock.__table__.c
@@ -55,9 +58,8 @@ _SHOWN: dict[str, Any] = {
     **{name: _products[name] for name in ShownProduct._fields if name in _products},
     "available": _stock.on_hand - _stock.reserved,
     "stock_version": _stock.version,
-    # As numbers: each database writes times into JSON in a way of its own.
-    "created_at": _microseconds(_products.created_at),
-    "updated_at": _microseconds(_products.updated_at),
+    "created_at": _rfc3339(_products.created_at),
+    "updated_at": _rfc3339(_products.updated_at),
 }
 # One column of JSON: the driver needs longer for sixteen columns than the database for the rows.
 _ON_SALE: Select[Any] = (

@@ -2,13 +2,21 @@
 """What may come in, and what goes out."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
-from catalog.models import REFUSED_SKUS, SKU, LedgerEntry, OnSale, Price, Stock
+from catalog.models import (
+    REFUSED_SKUS,
+    SKU,
+    LedgerEntry,
+    Price,
+    Product,
+    ShownProduct,
+    Stock,
+)
 from common.batching import MOST
 from common.clock import rfc3339
 from common.money import Amount, to_text
@@ -159,27 +167,38 @@ class ProductOut(Shown):
     updated_at: str
 
     @classmethod
-    def of(cls, product: OnSale) -> "ProductOut":
-        return cls(
-            id=product.id,
-            public_id=product.public_id,
-            sku=product.sku,
-            name=product.name,
-            description=product.description,
-            price=to_text(product.price_minor),
-            currency=product.currency,
-            mark=product.mark,
-            available=product.available,
-            low_stock_at=product.low_stock_at,
-            seller=SellerOut(id=product.seller_id, username=product.seller_name),
-            created_at=rfc3339(product.created_at),
-            updated_at=rfc3339(product.updated_at),
-        )
+    def of(cls, product: Product) -> "ProductOut":
+        return cls.model_validate(cls.shape(ShownProduct.of(product)))
+
+    @staticmethod
+    def shape(product: ShownProduct) -> dict[str, Any]:
+        """The same as plain values: lists would wait longer for models than for the database."""
+        return {
+            "id": product.id,
+            "public_id": product.public_id,
+            "sku": product.sku,
+            "name": product.name,
+            "description": product.description,
+            "price": to_text(product.price_minor),
+            "currency": product.currency,
+            "mark": product.mark,
+            "available": product.available,
+            "low_stock_at": product.low_stock_at,
+            "seller": {"id": product.seller_id, "username": product.seller_name},
+            "created_at": product.created_at,
+            "updated_at": product.updated_at,
+        }
 
 
 class ProductsOut(Shown):
     items: list[ProductOut]
     next_cursor: str | None
+
+    @staticmethod
+    def shape(products: Iterable[ShownProduct], *, next_cursor: str | None) -> dict[str, Any]:
+        """The same as plain values; see ``ProductOut``."""
+        items = [ProductOut.shape(product) for product in products]
+        return {"items": items, "next_cursor": next_cursor}
 
 
 class StockOut(Shown):

@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, RootModel, model_validator
 
-from catalog.models import OnSale
+from catalog.models import Product, ShownProduct
 from catalog.schemas import Description, Mark, Name, Sku, changes_like
-from common.clock import rfc3339
 from common.money import Amount, to_number
 from common.schemas import Schema, Shown, Units
 
@@ -106,24 +105,28 @@ class SeedProductOut(Shown):
     updated_at: str
 
     @classmethod
-    def of(cls, product: OnSale) -> "SeedProductOut":
-        available = product.available
-        return cls(
-            id=product.id,
-            product_id=product.id,
-            public_id=product.public_id,
-            sku=product.sku,
-            name=product.name,
-            product_name=product.name,
-            description=product.description,
-            price=to_number(product.price_minor),
-            mark=product.mark,
-            quantity=available,
-            stock=available,
-            user_id=product.seller_id,
-            created_at=rfc3339(product.created_at),
-            updated_at=rfc3339(product.updated_at),
-        )
+    def of(cls, product: Product) -> "SeedProductOut":
+        return cls.model_validate(cls.shape(ShownProduct.of(product)))
+
+    @staticmethod
+    def shape(product: ShownProduct) -> dict[str, Any]:
+        """The same as plain values; see ``ProductOut``."""
+        return {
+            "id": product.id,
+            "product_id": product.id,
+            "public_id": product.public_id,
+            "sku": product.sku,
+            "name": product.name,
+            "product_name": product.name,
+            "description": product.description,
+            "price": to_number(product.price_minor),
+            "mark": product.mark,
+            "quantity": product.available,
+            "stock": product.available,
+            "user_id": product.seller_id,
+            "created_at": product.created_at,
+            "updated_at": product.updated_at,
+        }
 
 
 class SeedProductsOut(RootModel[list[SeedProductOut]]):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lists as the older APIs have them: plain arrays by page number, with their place in headers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 from flask import Response, request
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from common.schemas import Query
 
@@ -25,11 +26,10 @@ class SeedPage(Query):
 
 
 def listed(
-    items: Sequence[BaseModel], wanted: SeedPage, *, total: int | None, more: bool
+    items: Sequence[Mapping[str, Any]], wanted: SeedPage, *, total: int | None, more: bool
 ) -> Response:
     """A page as a JSON array, with ``Link`` and, where the total is known, ``X-Total-Count``."""
-    body = orjson.dumps([item.model_dump() for item in items])
-    response = Response(body, content_type="application/json")
+    response = Response(orjson.dumps(items), content_type="application/json")
     response.headers["Link"] = ", ".join(_links(wanted, total=total, more=more))
     if total is not None:
         response.headers["X-Total-Count"] = str(total)

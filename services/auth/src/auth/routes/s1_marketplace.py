@@ -57,7 +57,7 @@ def get_users(query_data: SeedPage) -> Response:
         queries.users_by_page, offset=query_data.offset, limit=query_data.limit + 1
     )
     total = database().read(counted, queries.ids_of_users())
-    items = [SeedUserShown.of(user) for user in found[: query_data.limit]]
+    items = [SeedUserShown.of(user).model_dump() for user in found[: query_data.limit]]
     return listed(items, query_data, total=total, more=len(found) > query_data.limit)
 
 

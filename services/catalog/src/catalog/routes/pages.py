@@ -2,23 +2,25 @@
 """How one product is shown, on every surface alike: its tag, its id for the view log, its 304."""
 
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 from flask import Response, current_app, request
 
 from catalog.errors import StaleProduct
-from catalog.models import OnSale, Product
+from catalog.models import OnSale, Product, ShownProduct
 from catalog.page_cache import Page, PageCache
 from catalog.page_rows import PageRows
 from common.access import carries_token
 from common.app import database
-from common.schemas import Shown
 
 CONDITIONS = ("HTTP_IF_NONE_MATCH", "HTTP_IF_MATCH")
 NOT_MODIFIED = {304: "It is still what the ETag in If-None-Match names."}
 
 
-def product_page(surface: str, ref: str, shape: Callable[[OnSale], Shown]) -> Response:
+def product_page(
+    surface: str, ref: str, shape: Callable[[ShownProduct], dict[str, Any]]
+) -> Response:
     """One product with what the gateway needs: its ETag, and its id for the view log.
 
     Who asks with a token, even one that nobody can judge now, may just have written, and gets what
@@ -27,7 +29,7 @@ def product_page(surface: str, ref: str, shape: Callable[[OnSale], Shown]) -> Re
 
     def read() -> Page:
         product = _rows().row(ref)
-        return Page(product.id, etag(product), orjson.dumps(shape(product).model_dump()))
+        return Page(product.id, etag(product), orjson.dumps(shape(product)))
 
     page = read() if carries_token() else _cache().page(f"{surface}/{ref}", read)
     response = Response(page.body, content_type="application/json")

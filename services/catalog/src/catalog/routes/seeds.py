@@ -21,13 +21,13 @@ def seed_list(wanted: SeedPage, *, seller_id: int | None = None) -> Response:
     page, total = database().read(
         queries.page_of_products, offset=wanted.offset, limit=wanted.limit, seller_id=seller_id
     )
-    shown = [SeedProductOut.of(product) for product in page[: wanted.limit]]
+    shown = [SeedProductOut.shape(product) for product in page[: wanted.limit]]
     return listed(shown, wanted, total=total, more=len(page) > wanted.limit)
 
 
 def seed_page(ref: str) -> Response:
     """One product. The gateway records the view."""
-    return product_page("seeds", ref, SeedProductOut.of)
+    return product_page("seeds", ref, SeedProductOut.shape)
 
 
 def put_up_for_sale(new: NewProduct) -> Product:

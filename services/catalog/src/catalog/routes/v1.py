@@ -50,7 +50,7 @@ Answer = tuple[ProductOut, int, dict[str, str]]
 @public
 @blueprint.input(ProductQuery, location="query", arg_name="wanted")
 @blueprint.output(ProductsOut)
-def get_products(wanted: ProductQuery) -> ProductsOut:
+def get_products(wanted: ProductQuery) -> Response:
     """List products, newest first unless asked otherwise."""
     filters = _filters(wanted)
     listing = _listing(wanted)
@@ -59,10 +59,9 @@ def get_products(wanted: ProductQuery) -> ProductsOut:
     shown = page[: wanted.limit]
     more = len(page) > wanted.limit
     position = queries.position_of(shown[-1], wanted.sort) if more else None
-    return ProductsOut(
-        items=[ProductOut.of(product) for product in shown],
-        next_cursor=cursors().make(listing, position) if position else None,
-    )
+    cursor = cursors().make(listing, position) if position else None
+    body = orjson.dumps(ProductsOut.shape(shown, next_cursor=cursor))
+    return Response(body, content_type="application/json")
 
 
 @blueprint.post("")
@@ -92,7 +91,7 @@ def post_product(wanted: NewProductIn) -> Answer:
 @blueprint.output(ProductOut)
 def get_product(ref: str) -> Response:
     """Read one product. The gateway records the view."""
-    return product_page("v1", ref, ProductOut.of)
+    return product_page("v1", ref, ProductOut.shape)
 
 
 @blueprint.patch("/<ref>")
