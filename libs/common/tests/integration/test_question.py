@@ -9,6 +9,7 @@ from common.db import Database
 from common.problems import Unavailable
 from common.question import Question
 from common.testing.counting import counting
+from support.proxy import Proxy
 
 
 @pytest.fixture
@@ -60,6 +61,23 @@ def test_a_connection_that_broke_is_unavailable_once_and_then_opened_anew(asking
         question.ask()
 
     assert question.ask()
+
+
+@pytest.mark.parametrize("moment", [b"DATABASE()", b"sql_mode", b"SET autocommit", b"SELECT 2"])
+def test_a_server_that_goes_away_during_the_first_question_is_unavailable(
+    asking, schema_url, moment
+):
+    """The first two are what SQLAlchemy asks a new server by itself, in errors of its own."""
+    proxy = Proxy.before(schema_url)
+    try:
+        question = asking("SELECT 2", Database(proxy.url(schema_url)))
+        proxy.swallow_answer_to(moment)
+        with pytest.raises(Unavailable):
+            question.ask()
+        assert proxy.swallowed == 1
+        assert question.ask()
+    finally:
+        proxy.close()
 
 
 def test_without_a_server_nobody_answers(asking):
