@@ -11,6 +11,7 @@ from benchmarks import machine, report
 from benchmarks.benchmark import Benchmark
 from benchmarks.ground import Ground
 from benchmarks.play import Result, play
+from common.logs import configure_logs
 from common.roles import import_for_good
 from souk_local.packages import PackagesMissing, ensure_installed
 
@@ -48,6 +49,7 @@ def _chosen(ids: str) -> list[Benchmark]:
 
 def _run(benchmark: Benchmark, ground: Ground, console: Console) -> Result | None:
     name = f"[bold]{benchmark.id}[/bold] {escape(benchmark.title)}"
+    configure_logs("bench", "warning")  # anew: the one before may have wanted every line
     with console.status(name) as status:
         try:
             result = play(

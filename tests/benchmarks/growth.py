@@ -23,7 +23,6 @@ from common.db import Database
 from common.events import Envelope
 from common.idempotency import Claim, Key
 from common.identifiers import uuid7
-from common.logs import configure_logs
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
 from orders.catalog import Reservation, ReservedLine, Wanted
@@ -215,8 +214,6 @@ class Shelf:
 
 @contextmanager
 def orders(ground: Ground) -> Iterator[Sides]:
-    configure_logs("bench", "warning")  # else a line for each order
-
     def work(database: Database) -> Mapping[str, float]:
         checkout = Checkout(database, Shelf(), hold_seconds=60, currency="USD")
 
