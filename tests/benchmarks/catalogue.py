@@ -18,6 +18,7 @@ from benchmarks import (
     replays,
     reserve,
     safety,
+    slow_disk,
     views,
 )
 from benchmarks.benchmark import Benchmark
@@ -32,6 +33,7 @@ ALL: tuple[Benchmark, ...] = (
     *views.BENCHMARKS,
     *growth.BENCHMARKS,
     *payload.BENCHMARKS,
+    *slow_disk.BENCHMARKS,
     *orders.BENCHMARKS,  # from here on somebody buys, and receipts are mailed for minutes
     *oversold.BENCHMARKS,
     *safety.BENCHMARKS,

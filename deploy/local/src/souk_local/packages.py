@@ -22,7 +22,7 @@ FILES = {
     "nginx": ("nginx",),
     "libnginx-mod-http-js": ("/usr/lib/nginx/modules/ngx_http_js_module.so",),
 }
-TOOLS = {"prometheus": ("promtool",), "wrk": ("wrk",)}
+TOOLS = {"prometheus": ("promtool",), "strace": ("strace",), "wrk": ("wrk",)}
 """What no stack needs, and some tests and benchmarks do."""
 
 
