@@ -73,7 +73,7 @@ class Ground:
 
     @staticmethod
     def size(name: str, default: int) -> int:
-        """How large something is made: ``make bench P=P8 PRODUCTS=1000000``."""
+        """How large something is made: ``make bench P=P8 PRODUCTS=10000``."""
         return int(os.environ.get(name) or default)
 
 

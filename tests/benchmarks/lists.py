@@ -17,8 +17,7 @@ from common.roles import migrations_of
 from souk_local.servers import MariaDB, Schema
 from support.databases import as_root
 
-PRODUCTS = 100_000
-FEW = 1000
+FEW, MANY = 1000, Ground.size("PRODUCTS", 1_000_000)
 LIMIT = 50
 TIMES = 60
 """Pages in a round; its figure is their median."""
@@ -27,8 +26,8 @@ TIMES = 60
 @contextmanager
 def few_and_many(ground: Ground) -> Iterator[Sides]:
     """A catalog of a thousand products and one of many, asked as catalog's routes ask."""
-    server, size = ground.servers.mariadb, ground.size("PRODUCTS", PRODUCTS)
-    few, many = (_catalog(server, f"lists_{count}", count) for count in (FEW, size))
+    server = ground.servers.mariadb
+    few, many = (_catalog(server, f"lists_{count}", count) for count in (FEW, MANY))
     newest = Filters()
 
     def listed(database: Database, after: int | None) -> None:
@@ -43,15 +42,15 @@ def few_and_many(ground: Ground) -> Iterator[Sides]:
             "first of few": _each(listed, few, None),
             "first of many": _each(listed, many, None),
             "deep in many": _each(listed, many, LIMIT + 2),
-            "OFFSET deep in many": _each(numbered, size - LIMIT, times=1),
+            "OFFSET deep in many": _each(numbered, MANY - LIMIT, times=1),
             "a product of few": _each(few.glance, queries.shown_by_refs, [str(FEW // 2)]),
-            "a product of many": _each(many.glance, queries.shown_by_refs, [str(size // 2)]),
+            "a product of many": _each(many.glance, queries.shown_by_refs, [str(MANY // 2)]),
         }
     )
     for database in (few, many):
         database.dispose()
     with as_root(server) as cursor:
-        for count in {FEW, size}:
+        for count in {FEW, MANY}:
             cursor.execute(f"DROP DATABASE lists_{count}")
 
 
@@ -91,19 +90,19 @@ BENCHMARKS = (
         prepare=few_and_many,
         ratios=[
             _flat(
-                "the last page of a list / its first",
+                f"the last page of a list of {MANY:,} / its first",
                 "deep in many",
                 "first of many",
                 (2, 1.3, 1.1),
             ),
             _flat(
-                "a list's first page among many / among a thousand",
+                f"a list's first page among {MANY:,} / among {FEW:,}",
                 "first of many",
                 "first of few",
                 (1.5, 1.15, 1.05),
             ),
             _flat(
-                "one product among many / among a thousand",
+                f"one product among {MANY:,} / among {FEW:,}",
                 "a product of many",
                 "a product of few",
                 (1.5, 1.15, 1.05),
