@@ -20,7 +20,9 @@ SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")
 PARAMETER = re.compile(r"%\(\w+\)s|%s")
 CONSTANT = (exp.Placeholder, exp.Literal)
 OURS = re.compile(r"/(?:services/\w+|libs/common)/src/(.+)\.py$")
-MECHANISM = re.compile(r"/sqlalchemy/|/contextlib\.py$|/common/rows\.py$|/support/shards\.py$|^<")
+MECHANISM = re.compile(
+    r"/sqlalchemy/|/contextlib\.py$|/common/(?:rows|statements)\.py$|/support/shards\.py$|^<"
+)
 
 QUERY = (exp.Select, exp.Update, exp.Delete)
 STATEMENT = (*QUERY, exp.Insert, exp.SetOperation)

@@ -12,7 +12,17 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
 from pymysql.err import MySQLError
-from sqlalchemy import BINARY, ColumnElement, Connection, MetaData, create_engine, event, func, text
+from sqlalchemy import (
+    BINARY,
+    ColumnElement,
+    Connection,
+    MetaData,
+    SQLColumnExpression,
+    create_engine,
+    event,
+    func,
+    text,
+)
 from sqlalchemy.dialects.mysql import DATETIME, VARCHAR
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.exc import DBAPIError
@@ -117,6 +127,13 @@ def folded(length: int) -> VARCHAR:
 def database_clock() -> ColumnElement[datetime]:
     """What time the database has: the one clock that all processes share."""
     return func.utc_timestamp(6, type_=Moment)
+
+
+def rfc3339_of(moment: SQLColumnExpression[Any]) -> ColumnElement[str]:
+    """As ``clock.rfc3339`` writes it; each database writes times into JSON in a way of its own."""
+    # As text: values would be parameters of every statement.
+    written = func.date_format(moment, text("'%Y-%m-%dT%H:%i:%s.%f'"))
+    return func.concat(func.left(written, text("23")), text("'Z'"))
 
 
 def error_number(error: DBAPIError | MySQLError) -> int:

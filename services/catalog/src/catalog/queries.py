@@ -15,7 +15,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    text,
 )
 from sqlalchemy.dialects.mysql import match
 from sqlalchemy.dialects.mysql.pymysql import dialect
@@ -24,6 +23,7 @@ from sqlalchemy.orm import Session, contains_eager
 from catalog.errors import AmbiguousName, ProductNotFound
 from catalog.models import LedgerEntry, Price, Product, ShownProduct, Stock
 from common.clock import utcnow
+from common.db import rfc3339_of
 from common.glances import Glance
 from common.seeds.counting import counted
 
@@ -46,20 +46,13 @@ class Filters:
     sort: str = "-created_at"
 
 
-def _rfc3339(moment: ColumnElement[datetime]) -> ColumnElement[str]:
-    """As ``common.clock`` writes it; each database writes times into JSON in a way of its own."""
-    # As text: values would be parameters of every statement.
-    written = func.date_format(moment, text("'%Y-%m-%dT%H:%i:%s.%f'"))
-    return func.concat(func.left(written, text("23")), text("'Z'"))
-
-
 _products, _stock = Product.__table__.c, Stock.__table__.c
 _SHOWN: dict[str, Any] = {
     **{name: _products[name] for name in ShownProduct._fields if name in _products},
     "available": _stock.on_hand - _stock.reserved,
     "stock_version": _stock.version,
-    "created_at": _rfc3339(_products.created_at),
-    "updated_at": _rfc3339(_products.updated_at),
+    "created_at": rfc3339_of(_products.created_at),
+    "updated_at": rfc3339_of(_products.updated_at),
 }
 # One column of JSON: the driver needs longer for sixteen columns than the database for the rows.
 _ON_SALE: Select[Any] = (

@@ -8,7 +8,7 @@ import orjson
 
 from common.idempotency import Answer
 from common.problems import Problem
-from orders.models import Order, Standing
+from orders.models import Order, ShownOrder, Standing
 from orders.schemas import OrderOut
 from orders.seed_schemas import S3OrderOut
 
@@ -18,7 +18,7 @@ CREATED = 201
 
 
 def of_order(order: Order | Standing) -> Answer:
-    return Answer(status=CREATED, body=orjson.dumps(OrderOut.of(order).model_dump()))
+    return Answer(status=CREATED, body=orjson.dumps(OrderOut.shape(ShownOrder.of(order))))
 
 
 def of_refusal(problem: Problem) -> Answer:

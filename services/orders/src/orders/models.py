@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple, Self
 from uuid import UUID
 
 import orjson
@@ -12,6 +13,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
+from common.clock import rfc3339
 from common.db import Identifier, Moment, exact, folded, new_metadata
 from common.idempotency import InProgress, Key, declare_idempotency
 from common.inbox import declare_inbox
@@ -122,10 +124,6 @@ class StandingItem:
     quantity: int
     unit_price_minor: int
 
-    @property
-    def subtotal_minor(self) -> int:
-        return self.quantity * self.unit_price_minor
-
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
@@ -143,6 +141,41 @@ class Standing:
     items: list[StandingItem]
     status: str = "confirmed"
     reason: str | None = None
+
+
+class ShownItem(NamedTuple):
+    """A line of an order as it is shown; what was only asked for has no name and no price."""
+
+    product_id: int
+    sku: str | None
+    name: str | None
+    quantity: int
+    unit_price_minor: int | None
+
+
+class ShownOrder(NamedTuple):
+    """What is shown of an order, without its objects; the time as ``rfc3339``."""
+
+    id: str
+    status: str
+    total_minor: int | None
+    currency: str
+    placed_at: str | None
+    items: list[ShownItem]
+
+    @classmethod
+    def of(cls, order: "Order | Standing") -> Self:
+        """An order with its items loaded. A pending or rejected one shows what was asked for."""
+        if order.placed_at is None:
+            placed_at = None
+            items = [ShownItem(number, None, None, n, None) for number, n in order.wanted.items()]
+        else:
+            placed_at = rfc3339(order.placed_at)
+            items = [
+                ShownItem(one.product_id, one.sku, one.name, one.quantity, one.unit_price_minor)
+                for one in order.items
+            ]
+        return cls(str(order.id), order.status, order.total_minor, order.currency, placed_at, items)
 
 
 class Order(Base):

@@ -3,16 +3,28 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import func, select
+import orjson
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from common import idempotency
+from common.db import rfc3339_of
 from common.idempotency import Key, Known
+from common.statements import Statement
 from orders.catalog import Product
 from orders.errors import OrderNotFound
-from orders.models import Cart, CartItem, Customer, Order, OrderItem
+from orders.models import (
+    Cart,
+    CartItem,
+    Customer,
+    Order,
+    OrderItem,
+    ShownItem,
+    ShownOrder,
+)
 
 LISTED = ("confirmed", "cancelled")
 
@@ -78,15 +90,46 @@ def order_by_id(session: Session, order_id: UUID, *, customer_id: int | None) ->
 
 
 def list_orders(
-    session: Session, *, customer_id: int | None, before: UUID | None, limit: int
-) -> list[Order]:
+    connection: Connection, *, customer_id: int | None, before: UUID | None, limit: int
+) -> list[ShownOrder]:
     """Orders that stand or stood, newest first; None for everybody's."""
-    query = select(Order).where(Order.status.in_(LISTED)).options(selectinload(Order.items))
-    if customer_id is not None:
-        query = query.where(Order.customer_id == customer_id)
-    if before is not None:
-        query = query.where(Order.id < before)
-    return list(session.scalars(query.order_by(Order.id.desc()).limit(limit)))
+    page = _page(is_customers=customer_id is not None, goes_on=before is not None)
+    found = page.column(
+        connection,
+        listed=LISTED,
+        customer_id=customer_id,
+        before=before and before.bytes,
+        limit=limit,
+    )
+    rows = [orjson.loads(row) for row in found]
+    items: dict[str, list[ShownItem]] = {number: [] for number, *_ in rows}
+    if items:
+        for row in _items().column(connection, ids=[bytes.fromhex(number) for number in items]):
+            number, *item = orjson.loads(row)
+            items[number].append(ShownItem._make(item))
+    return [ShownOrder._make([str(UUID(number)), *order, items[number]]) for number, *order in rows]
+
+
+@cache
+def _page(*, is_customers: bool, goes_on: bool) -> Statement:
+    shown = (Order.status, Order.total_minor, Order.currency, rfc3339_of(Order.placed_at))
+    is_listed = Order.status.op("IN")(bindparam("listed"))
+    query = select(func.json_array(func.hex(Order.id), *shown)).where(is_listed)
+    if is_customers:
+        query = query.where(Order.customer_id == bindparam("customer_id"))
+    if goes_on:
+        query = query.where(Order.id < bindparam("before"))
+    return Statement(query.order_by(Order.id.desc()).limit(bindparam("limit")))
+
+
+@cache
+def _items() -> Statement:
+    shown = (getattr(OrderItem, name) for name in ShownItem._fields)
+    return Statement(
+        select(func.json_array(func.hex(OrderItem.order_id), *shown))
+        .where(OrderItem.order_id.op("IN")(bindparam("ids")))
+        .order_by(OrderItem.order_id, OrderItem.product_id)
+    )
 
 
 def units_sold(session: Session, product_id: int) -> int:

@@ -2,9 +2,9 @@
 """What may come in, and what goes out."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import orjson
 from pydantic import (
@@ -16,11 +16,10 @@ from pydantic import (
     model_validator,
 )
 
-from common.clock import rfc3339
 from common.money import Amount, to_text
 from common.schemas import Line, Schema, Shown
 from orders.catalog import MOST_ID, Product
-from orders.models import MOST_LINES, MOST_UNITS, Order, OrderItem, Standing, StandingItem
+from orders.models import MOST_LINES, MOST_UNITS, Order, ShownItem, ShownOrder
 from orders.queries import CartContent
 
 Quantity = Annotated[int, Field(ge=1, le=MOST_UNITS)]
@@ -160,27 +159,18 @@ class OrderItemOut(Shown):
     unit_price: str | None
     subtotal: str | None
 
-    @classmethod
-    def of(cls, item: OrderItem | StandingItem) -> Self:
-        return cls(
-            product_id=item.product_id,
-            sku=item.sku,
-            name=item.name,
-            quantity=item.quantity,
-            unit_price=to_text(item.unit_price_minor),
-            subtotal=to_text(item.subtotal_minor),
-        )
-
-    @classmethod
-    def wanted(cls, product_id: int, quantity: int) -> Self:
-        return cls(
-            product_id=product_id,
-            sku=None,
-            name=None,
-            quantity=quantity,
-            unit_price=None,
-            subtotal=None,
-        )
+    @staticmethod
+    def shape(item: ShownItem) -> dict[str, Any]:
+        """The same as plain values; see ``OrderOut``."""
+        price = item.unit_price_minor
+        return {
+            "product_id": item.product_id,
+            "sku": item.sku,
+            "name": item.name,
+            "quantity": item.quantity,
+            "unit_price": None if price is None else to_text(price),
+            "subtotal": None if price is None else to_text(price * item.quantity),
+        }
 
 
 class OrderOut(Shown):
@@ -192,27 +182,31 @@ class OrderOut(Shown):
     placed_at: str | None
 
     @classmethod
-    def of(cls, order: Order | Standing) -> Self:
-        """An order with its items loaded. A pending or rejected one shows what was asked for."""
-        if order.placed_at is None or order.total_minor is None:
-            items = [OrderItemOut.wanted(*line) for line in order.wanted.items()]
-            total = placed_at = None
-        else:
-            items = [OrderItemOut.of(item) for item in order.items]
-            total, placed_at = to_text(order.total_minor), rfc3339(order.placed_at)
-        return cls(
-            id=str(order.id),
-            status=order.status,
-            items=items,
-            total=total,
-            currency=order.currency,
-            placed_at=placed_at,
-        )
+    def of(cls, order: Order) -> Self:
+        return cls.model_validate(cls.shape(ShownOrder.of(order)))
+
+    @staticmethod
+    def shape(order: ShownOrder) -> dict[str, Any]:
+        """The same as plain values: a list's models would cost more than all else in it."""
+        total = order.total_minor
+        return {
+            "id": order.id,
+            "status": order.status,
+            "items": [OrderItemOut.shape(item) for item in order.items],
+            "total": None if total is None else to_text(total),
+            "currency": order.currency,
+            "placed_at": order.placed_at,
+        }
 
 
 class OrdersOut(Shown):
     items: list[OrderOut]
     next_cursor: str | None
+
+    @staticmethod
+    def shape(orders: Iterable[ShownOrder], *, next_cursor: str | None) -> dict[str, Any]:
+        """The same as plain values; see ``OrderOut``."""
+        return {"items": [OrderOut.shape(order) for order in orders], "next_cursor": next_cursor}
 
 
 class ProductTotalOut(Shown):
