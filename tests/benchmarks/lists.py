@@ -32,7 +32,7 @@ def few_and_many(ground: Ground) -> Iterator[Sides]:
 
     def listed(database: Database, after: int | None) -> None:
         position = None if after is None else [after]
-        database.read(queries.list_products, filters=newest, limit=LIMIT, after=position)
+        database.look(queries.list_products, filters=newest, limit=LIMIT, after=position)
 
     def numbered(offset: int) -> None:
         many.read(queries.page_of_products, offset=offset, limit=LIMIT)

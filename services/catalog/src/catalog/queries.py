@@ -4,10 +4,12 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Select,
     and_,
     bindparam,
@@ -26,6 +28,7 @@ from common.clock import utcnow
 from common.db import rfc3339_of
 from common.glances import Glance
 from common.seeds.counting import counted
+from common.statements import Statement
 
 LARGEST_ID = 2**63 - 1
 LONGEST_ID = len(str(LARGEST_ID))
@@ -44,6 +47,13 @@ class Filters:
     max_price: int | None = None
     in_stock: bool | None = None
     sort: str = "-created_at"
+
+    def values(self) -> dict[str, Any]:
+        """What is wanted, by the names of ``CONDITIONS``."""
+        # Every word must begin one of the product's words.
+        search = " ".join(f"+{word}*" for word in self.words) or None
+        asked = {"search": search, **vars(self)}
+        return {name: asked[name] for name in CONDITIONS if asked[name] is not None}
 
 
 _products, _stock = Product.__table__.c, Stock.__table__.c
@@ -72,6 +82,16 @@ SORTS: dict[str, tuple[Any, bool]] = {
     "created_at": (_products.id, False),
     "price": (_products.price_minor, False),
     "-price": (_products.price_minor, True),
+}
+
+CONDITIONS: dict[str, ColumnElement[bool]] = {
+    "search": match(*TEXT, against=bindparam("search")).in_boolean_mode(),
+    "seller_id": _products.seller_id == bindparam("seller_id"),
+    "seller_name": _products.seller_name == bindparam("seller_name"),
+    "mark": _products.mark == bindparam("mark"),
+    "min_price": _products.price_minor >= bindparam("min_price"),
+    "max_price": _products.price_minor <= bindparam("max_price"),
+    "in_stock": (_stock.on_hand > _stock.reserved) == bindparam("in_stock"),
 }
 
 INDEXES = {
@@ -212,38 +232,48 @@ def products_by_ref(session: Session, refs: Sequence[str]) -> dict[str, Product]
 
 
 def list_products(
-    session: Session, *, filters: Filters, limit: int, after: list[Any] | None
+    connection: Connection, *, filters: Filters, limit: int, after: list[Any] | None
 ) -> list[ShownProduct]:
     """One page of products, one more than *limit* where there are more.
 
     Args:
         after: The sort keys of the last product of the page before.
     """
-    column, descending = SORTS[filters.sort]
-    keys = [column] if column is _products.id else [column, _products.id]
-    query = _ON_SALE.where(*_conditions(filters))
-    if index := _index_in_order(filters):
-        # And no beginning at the stock, which would sort all there is for one page.
-        hint = f"FORCE INDEX ({index})"
-        query = query.with_hint(Product.__table__, hint).prefix_with("STRAIGHT_JOIN")
-    if after is not None:
-        query = query.where(_behind(keys, after, descending=descending))
-    order = [key.desc() if descending else key.asc() for key in keys]
-    rows = session.scalars(query.order_by(*order).limit(limit + 1))
+    values = filters.values()
+    page = _page(frozenset(values), filters.sort, goes_on=after is not None)
+    behind = {f"after_{number}": key for number, key in enumerate(after or ())}
+    rows = page.column(connection, limit=limit + 1, **values, **behind)
     return [ShownProduct.of_json(row) for row in rows]
 
 
-def _index_in_order(filters: Filters) -> str | None:
+@cache
+def _page(wanted: frozenset[str], sort: str, *, goes_on: bool) -> Statement:
+    """The statement of all lists that want these ``CONDITIONS``."""
+    column, descending = SORTS[sort]
+    keys = [column] if column is _products.id else [column, _products.id]
+    query = _ON_SALE.where(*(CONDITIONS[name] for name in CONDITIONS if name in wanted))
+    if index := _index_in_order(wanted, sort):
+        # And no beginning at the stock, which would sort all there is for one page.
+        hint = f"FORCE INDEX ({index})"
+        query = query.with_hint(Product.__table__, hint).prefix_with("STRAIGHT_JOIN")
+    if goes_on:
+        after: list[Any] = [bindparam(f"after_{number}") for number in range(len(keys))]
+        query = query.where(_behind(keys, after, descending=descending))
+    order = [key.desc() if descending else key.asc() for key in keys]
+    return Statement(query.order_by(*order).limit(bindparam("limit")))
+
+
+def _index_in_order(wanted: Collection[str], sort: str) -> str | None:
     """The index that has what is wanted in its order; None where none has.
 
     It is named because MariaDB likes to enter an index by its first column alone, and then reads
     all products that come before the page.
     """
-    by_price = SORTS[filters.sort][0] is _products.price_minor
-    has_prices = filters.min_price is not None or filters.max_price is not None
-    if filters.words or (has_prices and not by_price):
+    by_price = SORTS[sort][0] is _products.price_minor
+    has_prices = "min_price" in wanted or "max_price" in wanted
+    if "search" in wanted or (has_prices and not by_price):
         return None
-    common = (name for name in INDEXES if getattr(filters, name, None) is not None)
+    common = (name for name in INDEXES if name in wanted)
     return INDEXES[next(common, "is_listed")][by_price]
 
 
@@ -278,28 +308,6 @@ def page_of_products(
 def position_of(product: ShownProduct, sort: str) -> list[Any]:
     """The sort keys of *product*, for the cursor behind it."""
     return [product.id] if SORTS[sort][0] is _products.id else [product.price_minor, product.id]
-
-
-def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    wanted: list[ColumnElement[bool]] = []
-    if filters.words:
-        # Every word must begin one of the product's words.
-        search = " ".join(f"+{word}*" for word in filters.words)
-        wanted.append(match(*TEXT, against=search).in_boolean_mode())
-    if filters.seller_id is not None:
-        wanted.append(_products.seller_id == filters.seller_id)
-    if filters.seller_name is not None:
-        wanted.append(_products.seller_name == filters.seller_name)
-    if filters.mark is not None:
-        wanted.append(_products.mark == filters.mark)
-    if filters.min_price is not None:
-        wanted.append(_products.price_minor >= filters.min_price)
-    if filters.max_price is not None:
-        wanted.append(_products.price_minor <= filters.max_price)
-    if filters.in_stock is not None:
-        has_stock = _stock.on_hand > _stock.reserved
-        wanted.append(has_stock if filters.in_stock else ~has_stock)
-    return wanted
 
 
 def ledger_of(

@@ -113,12 +113,16 @@ def in_order():
                 yield common, Filters(sort=sort, min_price=1000, max_price=99_000, **wanted)
 
 
+def list_products(session, **asked):
+    return queries.list_products(session.connection(), **asked)
+
+
 @pytest.mark.parametrize(("common", "filters"), list(in_order()), ids=str)
 def test_a_list_walks_an_index_and_reads_its_page(shelves, after, common, filters):
     asked = {"filters": filters, "limit": LIMIT, "after": after(filters.sort)}
 
-    found, cost = shelves.cost(queries.list_products, **asked)
-    products, stock = shelves.plan(queries.list_products, **asked)
+    found, cost = shelves.cost(list_products, **asked)
+    products, stock = shelves.plan(list_products, **asked)
 
     assert len(found) == LIMIT + 1
     assert cost <= 2 * (LIMIT + 1) + 4
@@ -131,9 +135,7 @@ def test_a_list_walks_an_index_and_reads_its_page(shelves, after, common, filter
 def test_what_is_in_stock_is_found_on_the_way(shelves, after, sort):
     filters = Filters(sort=sort, in_stock=True)
 
-    found, cost = shelves.cost(
-        queries.list_products, filters=filters, limit=LIMIT, after=after(sort)
-    )
+    found, cost = shelves.cost(list_products, filters=filters, limit=LIMIT, after=after(sort))
 
     assert len(found) == LIMIT + 1
     assert cost <= 2 * (LIMIT + 1) + 4

@@ -55,7 +55,7 @@ def get_products(wanted: ProductQuery) -> Response:
     filters = _filters(wanted)
     listing = _listing(wanted)
     after = cursors().read(listing, wanted.cursor) if wanted.cursor else None
-    page = database().read(queries.list_products, filters=filters, limit=wanted.limit, after=after)
+    page = database().look(queries.list_products, filters=filters, limit=wanted.limit, after=after)
     shown = page[: wanted.limit]
     more = len(page) > wanted.limit
     position = queries.position_of(shown[-1], wanted.sort) if more else None
