@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from uuid import UUID
 
 import orjson
 
@@ -13,6 +14,8 @@ from benchmarks.benchmark import Benchmark, Figures, Ratio, Sides
 from benchmarks.ground import Ground
 from catalog.models import ShownProduct
 from catalog.schemas import ProductsOut
+from orders.models import ShownItem, ShownOrder
+from orders.schemas import OrdersOut
 
 SMALL, LARGE = 10, 100
 PAGES, TIMES = 40, 15
@@ -21,10 +24,12 @@ MADE = "2026-01-01T12:30:15.123Z"
 
 @contextmanager
 def lists(_ground: Ground) -> Iterator[Sides]:
-    """A list of a hundred products, as catalog's route makes it of the rows that it has read."""
+    """A hundred products, or orders, as their routes make the list of the rows that they read."""
     rows = [_row(number) for number in range(LARGE)]
     large = ProductsOut.shape(rows, next_cursor=None)
     same = orjson.loads(orjson.dumps(large))
+    orders = [_order(number) for number in range(LARGE)]
+    same_orders = orjson.loads(_orders(orders))
 
     def size() -> Figures:
         return {
@@ -37,6 +42,8 @@ def lists(_ground: Ground) -> Iterator[Sides]:
             "shaped and written": partial(_microseconds, lambda: _answer(rows)),
             "written": partial(_microseconds, lambda: orjson.dumps(large)),
             "json.dumps": partial(_microseconds, lambda: json.dumps(same)),
+            "orders": partial(_microseconds, lambda: _orders(orders)),
+            "json.dumps of orders": partial(_microseconds, lambda: json.dumps(same_orders)),
             "size": size,
         }
     )
@@ -63,8 +70,19 @@ def _row(number: int) -> ShownProduct:
     )
 
 
+def _order(number: int) -> ShownOrder:
+    lamp = ShownItem(1_000_000 + number, f"LAMP-{number:05}", "Lamp", 1, 125_000 + number)
+    chair = ShownItem(2_000_000 + number, f"CHAIR-{number:05}", "Chair", 4, 49_990)
+    total = 324_960 + number
+    return ShownOrder(str(UUID(int=number)), "confirmed", total, "USD", MADE, [lamp, chair])
+
+
 def _answer(rows: Sequence[ShownProduct]) -> bytes:
     return orjson.dumps(ProductsOut.shape(rows, next_cursor=None))
+
+
+def _orders(rows: Sequence[ShownOrder]) -> bytes:
+    return orjson.dumps(OrdersOut.shape(rows, next_cursor=None))
 
 
 def _microseconds(work: Callable[[], object]) -> float:
@@ -101,6 +119,13 @@ BENCHMARKS = (
                 "µs",
                 "shaped and written",
                 "json.dumps",
+                1.2,
+            ),
+            _law(
+                "orders of two lines shaped and written / json.dumps of the same",
+                "µs",
+                "orders",
+                "json.dumps of orders",
                 1.2,
             ),
         ],
