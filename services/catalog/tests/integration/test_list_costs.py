@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from catalog import queries
 from catalog.queries import INDEXES, SORTS, Filters
@@ -12,6 +12,7 @@ from common.db import Database
 from common.glances import Glance
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
+from support.costs import Costs
 
 SIZES = [1_000, pytest.param(10_000, marks=pytest.mark.slow)]
 LIMIT = 20
@@ -45,37 +46,10 @@ LEDGER = text(
 
 
 @dataclass
-class Shelves:
+class Shelves(Costs):
     """A catalog of a known size, and what a query of it costs."""
 
-    database: Database
     size: int
-
-    def cost(self, query, *args, **kwargs):
-        """The rows that *query* reads, those that an index condition turns away included."""
-        with self.database.sessions() as session:
-            before, again = self._reads(session), self._reads(session)
-            found = query(session, *args, **kwargs)
-            return found, self._reads(session) - again - (again - before)
-
-    def plan(self, query, *args, **kwargs):
-        """How the database goes about the statement that *query* sends."""
-        sent = []
-        with self.database.sessions() as session:
-            connection = session.connection()
-            event.listen(connection, "before_cursor_execute", lambda *sql: sent.append(sql[2:4]))
-            query(session, *args, **kwargs)
-            ((statement, values),) = sent
-            found = connection.exec_driver_sql(f"EXPLAIN FORMAT=TRADITIONAL {statement}", values)
-            return [{name.lower(): row[name] for name in row} for row in found.mappings()]
-
-    @staticmethod
-    def _reads(session):
-        counted = dict(session.execute(text("SHOW SESSION STATUS LIKE 'Handler%'")).all())
-        read = sum(int(value) for name, value in counted.items() if name.startswith("Handler_read"))
-        # What MariaDB turns away within an index it counts here only, and what it takes here too.
-        attempts = int(counted.get("Handler_icp_attempts", 0))
-        return read + attempts - int(counted.get("Handler_icp_match", 0))
 
 
 @pytest.fixture(scope="module", params=SIZES)
@@ -122,7 +96,7 @@ def test_a_list_walks_an_index_and_reads_its_page(shelves, after, common, filter
     asked = {"filters": filters, "limit": LIMIT, "after": after(filters.sort)}
 
     found, cost = shelves.cost(list_products, **asked)
-    products, stock = shelves.plan(list_products, **asked)
+    [(products, stock)] = shelves.plans(list_products, **asked)
 
     assert len(found) == LIMIT + 1
     assert cost <= 2 * (LIMIT + 1) + 4
