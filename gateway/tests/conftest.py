@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from common.testing import eventually
 from souk_local import packages
+from souk_local.ports import free_port
 
 GATEWAY = Path(__file__).parents[1]
 SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")
@@ -234,9 +235,7 @@ class Gateway:
         # The path of a socket may not be long, and pytest's temporary directories are.
         self.directory = Path(tempfile.mkdtemp(prefix="gw-"))
         self.view_log = self.directory / "views.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         upstreams = {f"{name.upper()}_UPSTREAM": one.address for name, one in services.items()}
         self.settings = {
             "LISTEN": f"127.0.0.1:{self.port}",

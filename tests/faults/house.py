@@ -4,7 +4,6 @@
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from common.amqp.connection import connect
 from common.amqp.topology import EVENTS_EXCHANGE
 from common.db import Database
 from common.testing import eventually
+from souk_local.ports import free_port
 from support.proxy import Proxy
 
 PASSWORD = "a long sentence nobody guesses"
@@ -36,12 +36,6 @@ FAULTS: dict[str, Callable[[Proxy], None]] = {
     "hanging": Proxy.stall,
 }
 SINK = "faults.sink"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True, kw_only=True)

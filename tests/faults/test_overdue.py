@@ -8,7 +8,8 @@ import pytest
 
 from catalog.commands.overdue import ask_about_overdue
 from common.testing import eventually
-from faults.house import free_port, running
+from faults.house import running
+from souk_local.ports import free_port
 from support.proxy import RESERVE
 
 

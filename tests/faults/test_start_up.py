@@ -12,7 +12,8 @@ import pytest
 from common.migrations import migrate_to_head
 from common.roles import migrations_of
 from common.testing import eventually
-from faults.house import Caller, free_port, running, stop_all
+from faults.house import Caller, running, stop_all
+from souk_local.ports import free_port
 from support.proxy import Proxy
 
 SERVICES = ("auth", "catalog", "orders", "notifier", "analytics")

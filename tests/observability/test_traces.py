@@ -13,11 +13,12 @@ from threading import Thread
 import orjson
 import pytest
 import requests
-from faults.house import free_port, running, stop_all
+from faults.house import running, stop_all
 
 from catalog.commands.products import NewProduct, create_product
 from common.testing import eventually
 from common.traces import let_in
+from souk_local.ports import free_port
 
 let_in()
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (  # noqa: E402

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -20,15 +19,10 @@ from common.amqp.connection import connect
 from common.testing import eventually
 from shipper import offsets
 from shipper.tail import bytes_behind
+from souk_local.ports import free_port
 
 [READER] = readers_of("gateway")
 QUEUE = "analytics.products_viewed"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Process:

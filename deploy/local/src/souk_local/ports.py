@@ -76,6 +76,12 @@ def is_free(port: int) -> bool:
         return _binds(candidate, port)
 
 
+def free_port() -> int:
+    """A port that nothing listens on now."""
+    [port] = free_ports(1)
+    return port
+
+
 def free_ports(count: int) -> list[int]:
     """That many different free ports."""
     found: list[int] = []

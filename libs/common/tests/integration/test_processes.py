@@ -3,7 +3,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -14,6 +13,7 @@ import orjson
 import pytest
 
 from common.testing import eventually
+from souk_local.ports import free_port
 
 WORKER = """
 import sys
@@ -55,11 +55,6 @@ checks = [Check(name="database", ask=away if "--away" in sys.argv else (lambda: 
 names = [name for name in sys.argv[1:] if name in tasks]
 run_worker(Settings.load(), {name: tasks[name] for name in names}, checks)
 """
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def fetch(port, path):

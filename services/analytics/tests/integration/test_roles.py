@@ -4,7 +4,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,12 +15,7 @@ import pytest
 
 from analytics.config import Config
 from common.testing import eventually
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+from souk_local.ports import free_port
 
 
 @pytest.fixture

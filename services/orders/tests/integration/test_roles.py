@@ -3,7 +3,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
@@ -24,14 +23,9 @@ from common.events import Envelope
 from common.subscriber import read_message
 from common.testing import eventually
 from orders.models import Customer
+from souk_local.ports import free_port
 
 OURS = Topology(service="orders", events=SUBSCRIPTIONS["orders"])
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return str(found.getsockname()[1])
 
 
 @pytest.fixture
@@ -46,8 +40,8 @@ def environment(new_schema, amqp_url, redis_url, service_key, catalog_url):
         "CATALOG_URL": catalog_url,
         "AUTH_URL": catalog_url,
         "JWKS_URL": f"{catalog_url}/.well-known/jwks.json",
-        "HTTP_PORT": free_port(),
-        "WORKER_PORT": free_port(),
+        "HTTP_PORT": str(free_port()),
+        "WORKER_PORT": str(free_port()),
         "CATALOG_SECONDS": "5",
         "PENDING_SECONDS": "2",
         "SWEEP_SECONDS": "0.2",
