@@ -29,7 +29,10 @@ BATCH = 1000
 PART = 250
 MOST_BYTES = 4 * 1024 * 1024
 BUSY_SECONDS = 0.005
-GATHER_SECONDS = 0.08
+GATHER_SECONDS = 0.02, 0.15
+"""At least and at most so long a relay rests that has moved something, 10 ms for each event. A lone
+one's follower hardly waits; of a rush each transaction would cost more than its events."""
+EVENT_SECONDS = 0.01
 ALERT_SECONDS = 0.06
 IDLE_SECONDS = 1.0
 DISTRUST_SECONDS = 600.0
@@ -65,7 +68,7 @@ class Relay:
         return cls(database, publisher, Bell(config.worker_host, config.worker_port))
 
     def run(self, stop: Signal) -> None:
-        """Relay until *stop*: every 80 ms while there is something, at once when the bell rings.
+        """Relay until *stop*: soon again while there is something, at once when the bell rings.
 
         Who relays nothing looks every second; or every 60 ms where no bell announces the events.
         """
@@ -150,7 +153,7 @@ class Relay:
             self._notice_late_ring()
         if moved or self._rang:
             # Deaf for a moment: what is told meanwhile goes together, however much it rings.
-            stop.wait(GATHER_SECONDS)
+            stop.wait(rest_after(moved))
             self._rang = False
             return
         longest = ALERT_SECONDS if time.monotonic() < self._alert_until else IDLE_SECONDS
@@ -176,6 +179,12 @@ class Relay:
         if now - self._turned_at >= TURN_SECONDS:
             self._publisher.keep_alive()
             self._turned_at = now
+
+
+def rest_after(moved: int) -> float:
+    """For how many seconds to let events gather after a batch of so many."""
+    least, most = GATHER_SECONDS
+    return min(max(moved * EVENT_SECONDS, least), most)
 
 
 def _message(row: Sequence[Any]) -> tuple[int, Outgoing]:

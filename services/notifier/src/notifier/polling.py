@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Doing what is due: often while there is something, seldom while there is nothing."""
 
+import time
 from collections.abc import Callable
 from threading import Event as Signal
 
@@ -17,7 +18,9 @@ TROUBLE_SECONDS = 1.0
 class Polling:
     """A worker's task that repeats *work*.
 
-    After *pause* while it moves something, then ever more seldom, down to every second.
+    After *pause* while it moves something, then ever more seldom, down to every second; and never
+    before it has rested for as long as it worked, a second at most. In a rush half of the processor
+    is left to those who wait for something.
 
     Args:
         has_work: Asked instead of *work* while there is nothing: a cheap question.
@@ -45,12 +48,14 @@ class Polling:
     def run(self, stop: Signal) -> None:
         idle_rounds = 0
         while not stop.is_set():
+            began = time.monotonic()
             try:
                 is_due = not idle_rounds or self._has_work()
                 moved = self._work() if is_due else 0
                 idle_rounds = 0 if moved else idle_rounds + 1
                 pause = BUSY_SECONDS if moved >= self._full else self._pause
-                stop.wait(min(IDLE_SECONDS, pause * 2 ** min(idle_rounds, 6)))
+                took = time.monotonic() - began
+                stop.wait(min(IDLE_SECONDS, max(took, pause * 2 ** min(idle_rounds, 6))))
             except Unavailable as error:
                 log.warning("polling_waits", task=self._name, reason=error.detail)
                 stop.wait(TROUBLE_SECONDS)

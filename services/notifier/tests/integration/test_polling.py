@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the worker asks while it idles: one cheap question for each of its polls."""
 
+from itertools import count
+from types import SimpleNamespace
+
 import pytest
 
 from common.question import Question
 from common.testing.counting import counting
+from notifier import polling
 from notifier.polling import Polling
 from notifier.queries import HAS_DUE_DELIVERIES, HAS_OPEN_NOTICES
 
@@ -61,3 +65,27 @@ def test_a_full_round_is_followed_at_once_and_another_after_a_pause():
     work.run(rounds)
 
     assert rounds.waits == [0.02, 0.25, 0.25, 0.5, 1, 1]
+
+
+def clock_steps(monkeypatch, seconds):
+    """Let so many seconds pass from one look at the clock to the next; a round takes two looks."""
+    clock = count(step=seconds)
+    monkeypatch.setattr(polling, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+
+def test_who_worked_for_long_rests_for_as_long(monkeypatch):
+    clock_steps(monkeypatch, 0.4)
+    rounds = Rounds(3)
+
+    Polling("t", lambda: 1, has_work=lambda: True).run(rounds)
+
+    assert rounds.waits == pytest.approx([0.4, 0.4, 0.4])
+
+
+def test_nobody_rests_for_more_than_a_second(monkeypatch):
+    clock_steps(monkeypatch, 60)
+    rounds = Rounds(1)
+
+    Polling("t", lambda: 1, has_work=lambda: True).run(rounds)
+
+    assert rounds.waits == [1]

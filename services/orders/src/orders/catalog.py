@@ -23,7 +23,7 @@ log = get_logger(__name__)
 REF = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 MOST_REFS = 200
 MOST_ID = 2**63 - 1
-TRIAL_SECONDS = 1.0
+TRIAL_SECONDS = 0.25
 UNREADABLE = {400, 422}
 """What catalog says to a command that it can't read."""
 
