@@ -5,9 +5,10 @@ SQLAlchemy needs longer to put a list's statement together, and to know it again
 to answer it (docs/decisions/0027).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Row, Select
 from sqlalchemy.dialects.mysql.pymysql import dialect
 
 
@@ -15,12 +16,16 @@ class Statement:
     """A query as the driver takes it.
 
     Args:
-        query: Selects one column; each value in it is a ``bindparam``.
+        query: Each value in it is a ``bindparam``.
     """
 
     def __init__(self, query: Select[Any]) -> None:
         self._text = str(query.compile(dialect=dialect(paramstyle="pyformat")))
 
+    def rows(self, connection: Connection, **values: Any) -> Sequence[Row[Any]]:
+        """What it selects, as the driver gives it; *values* as it takes them: UUIDs as bytes."""
+        return connection.exec_driver_sql(self._text, values).all()
+
     def column(self, connection: Connection, **values: Any) -> list[Any]:
-        """What it selects, with *values* as the driver takes them: a UUID as its bytes."""
-        return [row[0] for row in connection.exec_driver_sql(self._text, values)]
+        """The first column of ``rows``."""
+        return [row[0] for row in self.rows(connection, **values)]

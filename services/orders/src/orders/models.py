@@ -152,6 +152,10 @@ class ShownItem(NamedTuple):
     quantity: int
     unit_price_minor: int | None
 
+    @classmethod
+    def asked_for(cls, product_id: int, quantity: int) -> Self:
+        return cls(product_id, None, None, quantity, None)
+
 
 class ShownOrder(NamedTuple):
     """What is shown of an order, without its objects; the time as ``rfc3339``."""
@@ -168,7 +172,7 @@ class ShownOrder(NamedTuple):
         """An order with its items loaded. A pending or rejected one shows what was asked for."""
         if order.placed_at is None:
             placed_at = None
-            items = [ShownItem(number, None, None, n, None) for number, n in order.wanted.items()]
+            items = [ShownItem.asked_for(*line) for line in order.wanted.items()]
         else:
             placed_at = rfc3339(order.placed_at)
             items = [

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reads: they never write and never lock."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Connection, bindparam, func, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select
+from sqlalchemy.orm import Session
 
 from common import idempotency
 from common.db import rfc3339_of
@@ -71,8 +72,8 @@ def answer_for(session: Session, order_id: UUID) -> Known | None:
     return known if known is not None and known.reference == order_id else None
 
 
-def order_by_id(session: Session, order_id: UUID, *, customer_id: int | None) -> Order:
-    """One order with its items.
+def order_by_id(connection: Connection, order_id: UUID, *, customer_id: int | None) -> ShownOrder:
+    """One order with its items; a pending or rejected one shows what was asked for.
 
     Args:
         customer_id: Whose it must be; None for an admin.
@@ -80,13 +81,16 @@ def order_by_id(session: Session, order_id: UUID, *, customer_id: int | None) ->
     Raises:
         OrderNotFound: There is none, or it is somebody else's.
     """
-    query = select(Order).where(Order.id == order_id).options(selectinload(Order.items))
-    if customer_id is not None:
-        query = query.where(Order.customer_id == customer_id)
-    order = session.scalars(query).one_or_none()
-    if order is None:
+    one = _order(is_customers=customer_id is not None)
+    found = one.rows(connection, id=order_id.bytes, customer_id=customer_id)
+    if not found:
         raise OrderNotFound
-    return order
+    [(status, total, currency, placed_at, wanted)] = map(tuple, found)
+    if placed_at is None:
+        items = [ShownItem.asked_for(*line) for line in orjson.loads(wanted)]
+    else:
+        [items] = _items_of(connection, [order_id.hex.upper()]).values()
+    return ShownOrder(str(order_id), status, total, currency, placed_at, items)
 
 
 def list_orders(
@@ -102,19 +106,37 @@ def list_orders(
         limit=limit,
     )
     rows = [orjson.loads(row) for row in found]
-    items: dict[str, list[ShownItem]] = {number: [] for number, *_ in rows}
-    if items:
-        for row in _items().column(connection, ids=[bytes.fromhex(number) for number in items]):
-            number, *item = orjson.loads(row)
-            items[number].append(ShownItem._make(item))
+    items = _items_of(connection, [number for number, *_ in rows])
     return [ShownOrder._make([str(UUID(number)), *order, items[number]]) for number, *order in rows]
+
+
+def _items_of(connection: Connection, numbers: Sequence[str]) -> dict[str, list[ShownItem]]:
+    """The lines of orders that stand or stood, by their ids as ``HEX`` writes them."""
+    items: dict[str, list[ShownItem]] = {number: [] for number in numbers}
+    ids = [bytes.fromhex(number) for number in numbers]
+    for row in _items().column(connection, ids=ids) if ids else ():
+        number, *item = orjson.loads(row)
+        items[number].append(ShownItem._make(item))
+    return items
+
+
+def _shown() -> tuple[ColumnElement[Any], ...]:
+    order = Order.__table__.c
+    return order.status, order.total_minor, order.currency, rfc3339_of(order.placed_at)
+
+
+@cache
+def _order(*, is_customers: bool) -> Statement:
+    query = select(*_shown(), Order.wanted).where(Order.id == bindparam("id"))
+    if is_customers:
+        query = query.where(Order.customer_id == bindparam("customer_id"))
+    return Statement(query)
 
 
 @cache
 def _page(*, is_customers: bool, goes_on: bool) -> Statement:
-    shown = (Order.status, Order.total_minor, Order.currency, rfc3339_of(Order.placed_at))
     is_listed = Order.status.op("IN")(bindparam("listed"))
-    query = select(func.json_array(func.hex(Order.id), *shown)).where(is_listed)
+    query = select(func.json_array(func.hex(Order.id), *_shown())).where(is_listed)
     if is_customers:
         query = query.where(Order.customer_id == bindparam("customer_id"))
     if goes_on:

@@ -68,6 +68,10 @@ def list_orders(session, **asked):
     return queries.list_orders(session.connection(), **asked)
 
 
+def order_by_id(session, *asked, **whose):
+    return queries.order_by_id(session.connection(), *asked, **whose)
+
+
 @pytest.fixture(params=["first", "next"])
 def before(request, shop):
     """Where a customer's page begins: at the newest order, or behind a page."""
@@ -90,6 +94,19 @@ def test_a_list_walks_an_index_and_reads_its_page(shop, customer_id, index, befo
     assert cost <= 2 * LIMIT * (1 + LINES)
     assert (orders["key"], items["key"]) == (index, "PRIMARY")
     assert "filesort" not in f"{orders['extra']}{items['extra']}"
+
+
+@pytest.mark.parametrize("customer_id", [0, None])
+def test_an_order_is_looked_up_by_its_key(shop, customer_id):
+    [newest] = shop.database.look(queries.list_orders, customer_id=0, before=None, limit=1)
+    asked = UUID(newest.id)
+
+    found, cost = shop.cost(order_by_id, asked, customer_id=customer_id)
+    [[order], [items]] = shop.plans(order_by_id, asked, customer_id=customer_id)
+
+    assert found == newest
+    assert cost <= 2 * (1 + LINES)
+    assert (order["key"], items["key"]) == ("PRIMARY", "PRIMARY")
 
 
 def test_an_offset_reads_all_before_it(shop):
