@@ -19,7 +19,7 @@ class Statement:
         query: Each value in it is a ``bindparam``.
     """
 
-    def __init__(self, query: Select[Any]) -> None:
+    def __init__(self, query: Select[*tuple[Any, ...]]) -> None:
         self._text = str(query.compile(dialect=dialect(paramstyle="pyformat")))
 
     def rows(self, connection: Connection, **values: Any) -> Sequence[Row[Any]]:

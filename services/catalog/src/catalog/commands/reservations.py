@@ -7,12 +7,13 @@ A reservation ends only by orders' word: sold, released or cancelled. No clock t
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Row, bindparam, literal_column, select, update
 from sqlalchemy.orm import Session
 
 from catalog.commands.stock import products_by_id, put_on_shelf, shelved, warn_if_low
@@ -35,7 +36,8 @@ from common.db import database_clock
 from common.logs import get_logger
 from common.money import to_text
 from common.problems import Problem
-from common.rows import insert_rows, update_rows
+from common.rows import CLOCK, insert_rows, update_rows
+from common.statements import Statement
 
 log = get_logger(__name__)
 
@@ -77,15 +79,7 @@ class Asked:
 Reserved = dict[str, Any] | Problem
 Products = Mapping[int, Row[Any]]
 
-# Made once: to make a statement, and to load a row into a session, takes longer than the database
-# needs for most of these (docs/decisions/0023).
-_clock = select(database_clock().label("now")).subquery()
-_KNOWN = select(
-    *(_clock.c.now, Reservation.order_id, Reservation.status, Reservation.wish),
-    Reservation.answer,
-).outerjoin_from(
-    _clock, Reservation, Reservation.order_id.in_(bindparam("order_ids", expanding=True))
-)
+# Made once: to make a statement takes longer than the database needs for it (docs/decisions/0023).
 _SETTLE = (
     update(Reservation)
     .where(Reservation.order_id.in_(bindparam("order_ids", expanding=True)))
@@ -214,8 +208,18 @@ def cancel_reservation(session: Session, *, order_id: UUID) -> None:
 
 def _known(session: Session, order_ids: Collection[UUID]) -> tuple[datetime, dict[UUID, Row[Any]]]:
     """What time the database has, and what it has for these orders: one round trip."""
-    rows = session.connection().execute(_KNOWN, {"order_ids": list(order_ids)}).all()
-    return rows[0].now, {row.order_id: row for row in rows if row.order_id is not None}
+    ids = [order_id.bytes for order_id in order_ids]
+    rows = _asked_before().rows(session.connection(), order_ids=ids)
+    known = {UUID(bytes=row.order_id): row for row in rows if row.order_id is not None}
+    return rows[0].now.replace(tzinfo=UTC), known
+
+
+@cache
+def _asked_before() -> Statement:
+    clock = select(literal_column(CLOCK).label("now")).subquery()
+    columns = (Reservation.order_id, Reservation.status, Reservation.wish, Reservation.answer)
+    among = Reservation.order_id.op("IN")(bindparam("order_ids"))
+    return Statement(select(clock.c.now, *columns).outerjoin_from(clock, Reservation, among))
 
 
 def _stored_answer(known: Row[Any], wish: Wish) -> Reserved:

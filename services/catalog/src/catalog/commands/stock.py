@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Units come onto the shelf and leave it; every change of ``on_hand`` goes through here."""
 
-from collections.abc import Iterable
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -18,17 +18,8 @@ from common.context import current_trace
 from common.events import Envelope
 from common.problems import Forbidden
 from common.schemas import MOST_UNITS
+from common.statements import Statement
 from common.tokens import Identity
-
-# Made once, and of columns: each order asks it.
-_FOR_SALE = (
-    select(
-        *(Product.id, Product.sku, Product.name, Product.price_minor, Product.currency),
-        *(Product.low_stock_at, (Stock.on_hand - Stock.reserved).label("available")),
-    )
-    .join(Product.stock)
-    .where(Product.id.in_(bindparam("product_ids", expanding=True)), Product.is_listed)
-)
 
 FIRST_STOCK = "initial stock"
 """The reason of a product's first units: notifier knows it, and tells of them with the product."""
@@ -122,6 +113,14 @@ def warn_if_low(
 
 def products_by_id(session: Session, product_ids: list[int]) -> dict[int, Row[Any]]:
     """The listed ones of these products, with what was left of each a moment ago."""
-    found: Iterable[Row[Any]]
-    found = session.connection().execute(_FOR_SALE, {"product_ids": product_ids})
+    found = _for_sale().rows(session.connection(), product_ids=product_ids)
     return {product.id: product for product in found}
+
+
+@cache
+def _for_sale() -> Statement:
+    columns = (Product.id, Product.sku, Product.name, Product.price_minor, Product.currency)
+    available = (Stock.on_hand - Stock.reserved).label("available")
+    among = Product.id.op("IN")(bindparam("product_ids"))
+    query = select(*columns, Product.low_stock_at, available).join(Product.stock)
+    return Statement(query.where(among, Product.is_listed))
