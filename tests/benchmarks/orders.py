@@ -9,7 +9,9 @@ from benchmarks.benchmark import Benchmark, Ratio, Sides
 from benchmarks.ground import Ground
 from benchmarks.load import posts
 from benchmarks.sale import UNITS, Sale, products
+from benchmarks.shelves import stock_up
 from common.testing import eventually
+from support.databases import schema_of
 
 CLIENTS = 64
 FEW, CROWD = 16, 512
@@ -35,7 +37,9 @@ def contended(ground: Ground) -> Iterator[Sides]:
 
 @contextmanager
 def hot_and_cold(ground: Ground) -> Iterator[Sides]:
-    hot, cold = Sale(ground, products(ground, 1)), Sale(ground, products(ground, MANY))
+    with schema_of(ground.stack, "catalog") as catalog:
+        many = stock_up(catalog, MANY, units=UNITS, mark="of many")
+    hot, cold = Sale(ground, products(ground, 1)), Sale(ground, many)
     yield Sides(
         {
             "one product": lambda: hot.round("one product", CLIENTS),
