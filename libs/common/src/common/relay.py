@@ -29,10 +29,11 @@ BATCH = 1000
 PART = 250
 MOST_BYTES = 4 * 1024 * 1024
 BUSY_SECONDS = 0.005
-GATHER_SECONDS = 0.02, 0.15
-"""At least and at most so long a relay rests that has moved something, 10 ms for each event. A lone
-one's follower hardly waits; of a rush each transaction would cost more than its events."""
+GATHER_SECONDS = 0.02
 EVENT_SECONDS = 0.01
+LONGEST_REST_SECONDS = 0.15
+"""Who has moved something rests, the longer the more it was. A lone event's follower hardly waits;
+of a rush each transaction would cost more than its events."""
 ALERT_SECONDS = 0.06
 IDLE_SECONDS = 1.0
 DISTRUST_SECONDS = 600.0
@@ -183,8 +184,7 @@ class Relay:
 
 def rest_after(moved: int) -> float:
     """For how many seconds to let events gather after a batch of so many."""
-    least, most = GATHER_SECONDS
-    return min(max(moved * EVENT_SECONDS, least), most)
+    return min(max(moved * EVENT_SECONDS, GATHER_SECONDS), LONGEST_REST_SECONDS)
 
 
 def _message(row: Sequence[Any]) -> tuple[int, Outgoing]:
