@@ -2,6 +2,7 @@
 """What the worker asks while it idles: one cheap question for each of its polls."""
 
 from itertools import count
+from time import sleep
 from types import SimpleNamespace
 
 import pytest
@@ -67,14 +68,14 @@ def test_a_full_round_is_followed_at_once_and_another_after_a_pause():
     assert rounds.waits == [0.02, 0.25, 0.25, 0.5, 1, 1]
 
 
-def clock_steps(monkeypatch, seconds):
-    """Let so many seconds pass from one look at the clock to the next; a round takes two looks."""
-    clock = count(step=seconds)
-    monkeypatch.setattr(polling, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+def processor(monkeypatch, seconds):
+    """Each round keeps the processor for so many *seconds*."""
+    used = count(step=seconds)  # a round looks twice
+    monkeypatch.setattr(polling, "time", SimpleNamespace(thread_time=lambda: next(used)))
 
 
-def test_who_worked_for_long_rests_for_as_long(monkeypatch):
-    clock_steps(monkeypatch, 0.4)
+def test_who_kept_the_processor_rests_for_twice_as_long(monkeypatch):
+    processor(monkeypatch, 0.2)
     rounds = Rounds(3)
 
     Polling("t", lambda: 1, has_work=lambda: True).run(rounds)
@@ -83,9 +84,21 @@ def test_who_worked_for_long_rests_for_as_long(monkeypatch):
 
 
 def test_nobody_rests_for_more_than_a_second(monkeypatch):
-    clock_steps(monkeypatch, 60)
+    processor(monkeypatch, 60)
     rounds = Rounds(1)
 
     Polling("t", lambda: 1, has_work=lambda: True).run(rounds)
 
     assert rounds.waits == [1]
+
+
+def test_who_waited_for_somebody_goes_on_as_usual():
+    rounds = Rounds(1)
+
+    def wait():
+        sleep(0.2)
+        return 1
+
+    Polling("t", wait, has_work=lambda: True).run(rounds)
+
+    assert rounds.waits == [0.02]
