@@ -27,6 +27,10 @@ PUBLISHERS = ("auth", "catalog", "orders")
 KEPT = (".stream", ".dead")
 """Queues that keep what is in them."""
 PENDING = "EXISTS (SELECT 1 FROM orders.orders WHERE held_until IS NOT NULL)"
+MAILS = """
+    SELECT EXISTS (SELECT 1 FROM notices WHERE fanned_out_at IS NULL)
+    OR EXISTS (SELECT 1 FROM deliveries WHERE due_at <= UTC_TIMESTAMP(6))
+"""
 QUIET_SECONDS = 300
 AT_ONCE = 500
 BODY = '{"items": [{"product": PRODUCT, "quantity": 1}]}'
@@ -91,8 +95,13 @@ class Sale:
         self.accepted += answer.status_code == HTTPStatus.CREATED
 
     def settle(self) -> float:
-        """Let every event have its effect; returns the seconds that it took after the rush."""
-        return wait_until_quiet(self._stack, self._products)
+        """Let every event have its effect; returns the seconds that it took after the rush.
+
+        And let every mail go out, which is not counted: whoever plays next would meet them.
+        """
+        seconds = wait_until_quiet(self._stack, self._products)
+        wait_until_mailed(self._stack)
+        return seconds
 
     def fault(self) -> str | None:
         """Why the sale does not count, or None: the stock check comes first."""
@@ -174,6 +183,18 @@ def wait_until_quiet(stack: Stack, sold: Collection[int]) -> float:
     what = "the effect of every event"
     eventually(lambda: _is_quiet(stack, sold), seconds=QUIET_SECONDS, what=what)
     return time.monotonic() - began
+
+
+def wait_until_mailed(stack: Stack) -> None:
+    """Wait until notifier has written to all whom it may write to now; digests come later."""
+
+    def is_mailed() -> bool:
+        with as_root(stack.environments.mariadb, "notifier") as cursor:
+            cursor.execute(MAILS)
+            (is_due,) = cursor.fetchone()
+        return not is_due
+
+    eventually(is_mailed, seconds=QUIET_SECONDS, what="the last mail")
 
 
 def _is_quiet(stack: Stack, sold: Collection[int]) -> bool:
