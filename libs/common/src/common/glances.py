@@ -4,7 +4,7 @@
 SQLAlchemy needs as long to send a statement as the driver needs to send it and to read the answer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,12 +21,18 @@ class Glance:
     def __init__(self, connection: PoolProxiedConnection) -> None:
         self._connection = connection
 
-    def first_column(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
-        """The first value of each row that *sql* selects."""
+    def rows(
+        self, sql: str, parameters: Sequence[Any] | Mapping[str, Any]
+    ) -> Sequence[tuple[Any, ...]]:
+        """What *sql* selects."""
         with asking(sql):
             cursor = self._connection.cursor()
             cursor.execute(sql, parameters)
-            return [row[0] for row in cursor.fetchall()]
+            return cursor.fetchall()
+
+    def first_column(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """The first value of each row that *sql* selects."""
+        return [row[0] for row in self.rows(sql, parameters)]
 
 
 @contextmanager

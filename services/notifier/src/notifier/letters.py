@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from functools import cache
+from functools import cache, lru_cache
 
 import css_inline
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from notifier.mail.wire import WIRE
+from notifier.mail.wire import MOST_KEPT, WIRE
 from notifier.queries import Letter
 from notifier.stories import Story, one_line, tell
 
@@ -22,6 +22,7 @@ MOST_NAMED_EVENTS = 100
 def _templates() -> Environment:
     environment = Environment(
         loader=PackageLoader("notifier"),
+        auto_reload=False,
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -41,6 +42,11 @@ def _moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+@lru_cache(MOST_KEPT)
+def _address(address: str, name: str = "") -> str:
+    return str(Address(name, addr_spec=address))
+
+
 def compose(letter: Letter, *, source: str, currency: str, now: datetime) -> EmailMessage:
     """Write the mail: one story, or a digest of several.
 
@@ -54,8 +60,8 @@ def compose(letter: Letter, *, source: str, currency: str, now: datetime) -> Ema
     assert letter.address is not None
     stories = [tell(parts, currency=currency, names=letter.names) for parts in letter.notices]
     message = EmailMessage(policy=WIRE)
-    message["From"] = Address("Souk", addr_spec=source)
-    message["To"] = Address(addr_spec=letter.address)
+    message["From"] = _address(source, "Souk")
+    message["To"] = _address(letter.address)
     message["Subject"] = subject_of(stories)
     message["Date"] = format_datetime(now.astimezone(UTC))
     message["Message-ID"] = f"<{letter.mail_id}@{source.rpartition('@')[2]}>"
@@ -67,6 +73,7 @@ def compose(letter: Letter, *, source: str, currency: str, now: datetime) -> Ema
     message.set_content(_templates().get_template(f"{form}.txt").render(values))
     page = _inliner().inline(_templates().get_template(f"{form}.html").render(values))
     message.add_alternative(page, subtype="html")
+    message.set_boundary(letter.mail_id.hex)
     return message
 
 

@@ -5,29 +5,23 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from common.contracts import StockChanged
 from common.db import database_clock
+from common.glances import Glance
+from common.statements import Statement
 from common.subscriber import read_message
 from notifier.models import Delivery, Notice, NoticePart, Product, Reader, Recipient, Status
 from notifier.stories import Called, Names, Part
 
 MOST_DELIVERIES = 1000
 READER = (Recipient.user_id, Recipient.email, Recipient.role, Recipient.is_deleted)
-OF_A_MAIL = (
-    select(*READER, Recipient.username)
-    .add_columns(Delivery.id, Delivery.notice_id, Notice.customer_id, NoticePart.body)
-    .select_from(Delivery)
-    .join(Notice, Notice.id == Delivery.notice_id)
-    .join(NoticePart, NoticePart.notice_id == Notice.id)
-    .outerjoin(Recipient, Recipient.user_id == Delivery.user_id)
-    .where(Delivery.mail_id == bindparam("mail"), Delivery.status == Status.SENDING)
-)
-"""Asked for each mail, and made once."""
 
 HAS_OPEN_NOTICES = "SELECT EXISTS (SELECT 1 FROM notices WHERE fanned_out_at IS NULL)"
 HAS_DUE_DELIVERIES = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE due_at <= UTC_TIMESTAMP(6))"
@@ -64,7 +58,7 @@ def current_time(session: Session) -> datetime:
     return session.execute(select(database_clock())).scalar_one()
 
 
-def letter(connection: Connection, *, mail_id: UUID) -> Letter:
+def letter(glance: Glance, *, mail_id: UUID) -> Letter:
     """Everything that one mail needs, with the recipient's rights and address as of now.
 
     Nearly every mail is one receipt, and one statement.
@@ -72,26 +66,53 @@ def letter(connection: Connection, *, mail_id: UUID) -> Letter:
     Raises:
         RecipientUnknown: Nobody told us yet who that is.
     """
-    rows = connection.execute(OF_A_MAIL, {"mail": mail_id}).all()
-    wanted: dict[UUID, UUID] = {}
-    parts: dict[UUID, list[Part]] = defaultdict(list)
-    for *reader, _, delivery_id, notice_id, customer_id, body in rows:
-        if reader[0] is None:
+    address: str | None = None
+    known: dict[str, str] = {}
+    wanted: dict[str, str] = {}
+    unwanted: set[str] = set()
+    parts: dict[str, list[Part]] = defaultdict(list)
+    for facts, body in _of_a_mail().rows(glance, mail=mail_id.bytes):
+        delivery, notice, customer_id, username, *reader = orjson.loads(facts)
+        if username is None:
             raise RecipientUnknown
-        if Reader(*reader).may_get(customer_id):
-            wanted[delivery_id] = notice_id
-            parts[notice_id].append(read_message(bytes(body)))
+        recipient = Reader(*reader)
+        known[f"user/{recipient.user_id}"] = username
+        if recipient.may_get(customer_id):
+            address = recipient.email
+            wanted[delivery] = notice
+            parts[notice].append(read_message(body))
+        else:
+            unwanted.add(delivery)
     notices = sorted(parts.values(), key=_happened_at)
     actors = {envelope.actor for parts in notices for envelope, _ in parts}
-    known = {f"user/{row.user_id}": row.username for row in rows[:1]}
     return Letter(
         mail_id=mail_id,
-        address=rows[0].email if wanted else None,
+        address=address,
         notices=notices,
-        delivery_ids=list(wanted),
-        unwanted_ids=list({row.id for row in rows} - wanted.keys()),
-        usernames=known | _usernames(connection, actors - known.keys()),
-        names=product_names(connection, notices),
+        delivery_ids=[UUID(one) for one in wanted],
+        unwanted_ids=[UUID(one) for one in unwanted],
+        usernames=known | _usernames(glance, actors - known.keys()),
+        names=product_names(glance, notices),
+    )
+
+
+@cache
+def _of_a_mail() -> Statement:
+    # The driver describes each column of each answer anew, so there are two.
+    facts = func.json_array(
+        func.hex(Delivery.id),
+        func.hex(Delivery.notice_id),
+        Notice.customer_id,
+        Recipient.username,
+        *READER,
+    )
+    return Statement(
+        select(facts, NoticePart.body)
+        .select_from(Delivery)
+        .join(Notice, Notice.id == Delivery.notice_id)
+        .join(NoticePart, NoticePart.notice_id == Notice.id)
+        .outerjoin(Recipient, Recipient.user_id == Delivery.user_id)
+        .where(Delivery.mail_id == bindparam("mail"), Delivery.status == Status.SENDING)
     )
 
 
@@ -110,14 +131,20 @@ def parts_of(session: Session, notice_ids: Collection[UUID]) -> dict[UUID, list[
     return parts
 
 
-def product_names(session: Session | Connection, notices: Iterable[Sequence[Part]]) -> Names:
+def product_names(connection: Connection | Glance, notices: Iterable[Sequence[Part]]) -> Names:
     """What the products are called whose events in *notices* do not say it."""
     events = (event for parts in notices for _, event in parts)
     ids = {event.product_id for event in events if isinstance(event, StockChanged)}
     if not ids:
         return {}
-    query = select(Product.id, Product.sku, Product.name).where(Product.id.in_(ids))
-    return {row.id: Called(sku=row.sku, name=row.name) for row in session.execute(query)}
+    found = _products().rows(connection, ids=ids)
+    return {product_id: Called(sku=sku, name=name) for product_id, sku, name in found}
+
+
+@cache
+def _products() -> Statement:
+    query = select(Product.id, Product.sku, Product.name)
+    return Statement(query.where(Product.id.op("IN")(bindparam("ids"))))
 
 
 def has_part(session: Session, notice_id: UUID, event_type: str) -> bool:
@@ -138,13 +165,19 @@ def _happened_at(parts: list[Part]) -> tuple[datetime, int]:
     return min((envelope.time, envelope.aggregateversion) for envelope, _ in parts)
 
 
-def _usernames(connection: Connection, actors: Collection[str]) -> dict[str, str]:
+def _usernames(glance: Glance, actors: Collection[str]) -> dict[str, str]:
     numbers = [actor.removeprefix("user/") for actor in actors if actor.startswith("user/")]
     ids = [int(number) for number in numbers if number.isdecimal() and len(number) < len("9" * 19)]
     if not ids:
         return {}
-    query = select(Recipient.user_id, Recipient.username).where(Recipient.user_id.in_(ids))
-    return {f"user/{row.user_id}": row.username for row in connection.execute(query)}
+    found = _users().rows(glance, ids=ids)
+    return {f"user/{user_id}": username for user_id, username in found}
+
+
+@cache
+def _users() -> Statement:
+    query = select(Recipient.user_id, Recipient.username)
+    return Statement(query.where(Recipient.user_id.op("IN")(bindparam("ids"))))
 
 
 def list_deliveries(

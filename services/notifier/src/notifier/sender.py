@@ -32,7 +32,7 @@ MAILS = Counter(
 DUE = Gauge("souk_deliveries_due", "Deliveries that should have gone out by now")
 OLDEST_DUE = Gauge("souk_deliveries_oldest_due_seconds", "How late the oldest of them is")
 
-MOST_AT_ONCE = 20
+MOST_AT_ONCE = 50
 
 
 class Sender:
@@ -82,7 +82,7 @@ class Sender:
 
     def _send(self, mail: ClaimedMail) -> None:
         try:
-            found = self._database.look(letter, mail_id=mail.id)
+            found = self._database.glance(letter, mail_id=mail.id)
             if found.address is not None:
                 self._hand_over(found)
         except Unavailable:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+from collections import Counter
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from email.headerregistry import BaseHeader
 from uuid import UUID
 
 import pytest
@@ -171,3 +173,38 @@ def test_markup_in_a_digest_is_text(make, write):
     page = bodies(mail)[1]
     assert "<i>" not in page
     assert "<u>" not in page
+
+
+def test_a_header_is_read_and_folded_once_for_all_mails(make, monkeypatch):
+    asked = []
+    for name in ("__new__", "fold"):
+        monkeypatch.setattr(BaseHeader, name, noting(asked, name, getattr(BaseHeader, name)))
+
+    def made(event):
+        letter = Letter(
+            mail_id=MAIL_ID,
+            address="ada@example.com",
+            notices=[[(make.seal(event, correlationid="c0ffee"), event)]],
+            delivery_ids=[],
+            unwanted_ids=[],
+            usernames={},
+            names={},
+        )
+        asked.clear()
+        compose(letter, source="shop@example.org", currency="USD", now=NOW).as_bytes()
+        return Counter(asked)
+
+    made(make.price())
+
+    only_the_event_is_another = made(make.price())
+    the_subject_too = made(make.price(name="Shoes that nobody has heard of"))
+    assert only_the_event_is_another == {"__new__": 1, "fold": 1}
+    assert the_subject_too == {"__new__": 2, "fold": 2}
+
+
+def noting(asked, name, theirs):
+    def noted(*args, **kwargs):
+        asked.append(name)
+        return theirs(*args, **kwargs)
+
+    return noted

@@ -4,16 +4,18 @@
 import random
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Table, bindparam, case, delete, select, update
+from sqlalchemy import Row, Table, Update, bindparam, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from common.db import database_clock
 from common.identifiers import uuid7
 from common.rows import insert_rows
+from common.statements import Statement
 from notifier.errors import NotificationNotFound
 from notifier.models import ADMIN, Base, Delivery, Mailbox, Notice, NoticePart, Recipient, Status
 from notifier.queries import parts_of, product_names, readers
@@ -21,16 +23,6 @@ from notifier.stories import Part, Story, first_part, tell
 
 DELIVERIES = Base.metadata.tables["deliveries"]
 MAILBOXES = Base.metadata.tables["mailboxes"]
-
-_OURS = (
-    update(DELIVERIES)
-    .where(DELIVERIES.c.mail_id == bindparam("mail"), DELIVERIES.c.status == Status.SENDING)
-    .where(DELIVERIES.c.id.in_(bindparam("ids")))
-    .values(due_at=None)
-)
-SENT = _OURS.values(status=Status.SENT, sent_at=database_clock(), recipient=bindparam("address"))
-UNWANTED = _OURS.values(status=Status.CANCELLED)
-"""Said for each mail, and made once."""
 
 MOST_ATTEMPTS = 10
 FIRST_DELAY_SECONDS = 5
@@ -71,7 +63,7 @@ def fan_out(session: Session, *, now: datetime, gather_seconds: float, currency:
     notices = _at_once(open_ones, told)
     ids = [notice.id for notice in notices]
     parts = parts_of(session, ids)
-    names = product_names(session, parts.values())
+    names = product_names(session.connection(), parts.values())
     rows = []
     for notice in notices:
         story = tell(parts[notice.id], currency=currency, names=names)
@@ -156,10 +148,31 @@ def settle_mail(
 
     Deliveries that are no longer in a worker's hands stay as they are: somebody else finished them.
     """
+    connection, mail = session.connection(), mail_id.bytes
     if sent:
-        session.execute(SENT, {"mail": mail_id, "ids": list(sent), "address": address})
+        _sent().run(connection, mail=mail, ids=[one.bytes for one in sent], address=address)
     if unwanted:
-        session.execute(UNWANTED, {"mail": mail_id, "ids": list(unwanted)})
+        _unwanted().run(connection, mail=mail, ids=[one.bytes for one in unwanted])
+
+
+def _ours() -> Update:
+    return (
+        update(DELIVERIES)
+        .where(DELIVERIES.c.mail_id == bindparam("mail"), DELIVERIES.c.status == Status.SENDING)
+        .where(DELIVERIES.c.id.op("IN")(bindparam("ids")))
+        .values(due_at=None)
+    )
+
+
+@cache
+def _sent() -> Statement:
+    told = {"sent_at": database_clock(), "recipient": bindparam("address")}
+    return Statement(_ours().values(status=Status.SENT, **told))
+
+
+@cache
+def _unwanted() -> Statement:
+    return Statement(_ours().values(status=Status.CANCELLED))
 
 
 def postpone_mail(session: Session, *, mail_id: UUID, attempt: int, now: datetime) -> bool:
