@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Doing what is due: often while there is something, seldom while there is nothing."""
 
-import time
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event as Signal
 
 from common.logs import get_logger
@@ -15,13 +15,17 @@ IDLE_SECONDS = 1.0
 TROUBLE_SECONDS = 1.0
 RESTS = 2
 
+SCHEDULED = Path("/proc/thread-self/schedstat")
+"""What Linux knows of a thread: nanoseconds that it ran, and that it was ready and did not."""
+
 
 class Polling:
     """A worker's task that repeats *work*.
 
     After *pause* while it moves something, then ever more seldom, down to every second; and never
-    before it has rested for twice as long as it kept the processor, a second at most: in a rush
-    others wait for that. Waiting for a mail's provider costs nobody anything.
+    before it has rested for twice as long as it had to wait for a processor, a second at most: in a
+    rush others want it. Where nobody else does, and while a mail's provider takes its time, there is
+    no such wait.
 
     Args:
         has_work: Asked instead of *work* while there is nothing: a cheap question.
@@ -49,14 +53,23 @@ class Polling:
     def run(self, stop: Signal) -> None:
         idle_rounds = 0
         while not stop.is_set():
-            began = time.thread_time()
+            waited = _in_line()
             try:
                 is_due = not idle_rounds or self._has_work()
                 moved = self._work() if is_due else 0
                 idle_rounds = 0 if moved else idle_rounds + 1
                 pause = BUSY_SECONDS if moved >= self._full else self._pause
-                rest = RESTS * (time.thread_time() - began)
+                rest = RESTS * (_in_line() - waited)
                 stop.wait(min(IDLE_SECONDS, max(rest, pause * 2 ** min(idle_rounds, 6))))
             except Unavailable as error:
                 log.warning("polling_waits", task=self._name, reason=error.detail)
                 stop.wait(TROUBLE_SECONDS)
+
+
+def _in_line() -> float:
+    """Seconds for which this thread was ready and others had the processor; 0 where nobody says."""
+    try:
+        _, waited, _ = SCHEDULED.read_bytes().split()
+    except OSError:
+        return 0.0
+    return int(waited) / 1e9
