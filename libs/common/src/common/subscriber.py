@@ -4,8 +4,10 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from threading import Event as Signal
 from typing import Any
 from uuid import UUID, uuid5
@@ -39,6 +41,7 @@ a second time, and is not asked. Of an event that stands for many, the ids are t
 MOST_ATTEMPTS = 6
 MOST_TOGETHER = 1000
 """So much is handled in one transaction, where events stand for many."""
+LANES = 2
 RECEIVE_SECONDS = 1.0
 GATHER_SECONDS = 0.02
 LONGEST_REST_SECONDS = 0.25
@@ -221,16 +224,43 @@ class Subscriber:
                 log.error("event_unreadable", queue=delivery.queue, reason=str(error))
                 HANDLED.labels(delivery.properties.type or "unknown", "dead").inc()
                 consumer.bury(delivery, str(error))
-        for portion in portions(items, most=MOST_TOGETHER):
-            self._settle(consumer, portion, stop)
+        together = list(portions(items, most=MOST_TOGETHER))
+        if len(together) > 1:
+            self._settle_side_by_side(consumer, together, stop)
+        elif together:
+            self._settle(consumer, together[0], stop)
         return sum(map(_weight, items))
 
-    def _settle(self, consumer: Consumer, items: Sequence[_Item], stop: Signal) -> None:
-        """Handle *items* in one transaction; where one fails, halve until it stands alone."""
+    def _settle_side_by_side(
+        self, consumer: Consumer, together: Sequence[Sequence[_Item]], stop: Signal
+    ) -> None:
+        """Handle each of *together* in a transaction, two at a time: one waits for the database."""
+        lanes = ThreadPoolExecutor(LANES, thread_name_prefix="lane")
+        try:
+            tried = [lanes.submit(self._database.run, self._handle, items) for items in together]
+            for items, attempt in zip(together, tried, strict=True):
+                self._settle(consumer, items, stop, attempt.result)
+        finally:
+            lanes.shutdown(cancel_futures=True)
+
+    def _settle(
+        self,
+        consumer: Consumer,
+        items: Sequence[_Item],
+        stop: Signal,
+        attempt: Callable[[], set[UUID]] | None = None,
+    ) -> None:
+        """Handle *items* in one transaction; where one fails, halve until it stands alone.
+
+        Args:
+            attempt: What comes of the first one.
+        """
+        handle = partial(self._database.run, self._handle, items)
         while not stop.is_set():
             try:
-                duplicates = self._database.run(self._handle, items)
+                duplicates = (attempt or handle)()
             except Unavailable as error:
+                attempt = None
                 # The database is away. That is not the events' fault: no attempt is counted.
                 log.warning("subscriber_waits", reason=error.detail)
                 consumer.pause(TROUBLE_SECONDS)

@@ -4,8 +4,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from threading import Barrier, Thread
 from threading import Event as Signal
-from threading import Thread
 
 import orjson
 import pytest
@@ -15,11 +15,12 @@ from sqlalchemy import event as hooks
 from analytics.handlers import BATCH_HANDLERS
 from analytics.models import LoggedEvent, View
 from analytics.worker import TOPOLOGY
+from common import subscriber
 from common.amqp import BrokerUnavailable, Consumer, Publisher, Topology
 from common.amqp.connection import connect
 from common.amqp.publisher import Outgoing
 from common.amqp.topology import EVENTS_EXCHANGE
-from common.contracts import VIEWS, OrderCancelled, OrderPlaced
+from common.contracts import VIEWS, OrderCancelled, OrderPlaced, ProductsViewed
 from common.logs import configure_logs
 from common.metrics import HANDLED
 from common.subscriber import Subscriber
@@ -54,16 +55,17 @@ def publish(amqp_url) -> Iterator[Callable[[Sequence], None]]:
 
 @pytest.fixture
 def subscribed(database, amqp_url) -> Callable:
-    """Runs the subscriber in a thread for as long as the block lasts."""
+    """Runs the subscriber in a thread for as long as the block lasts, with other handlers if so."""
 
     @contextmanager
-    def run() -> Iterator[None]:
+    def run(changes: Callable[[Signal], dict] = lambda _stop: {}) -> Iterator[None]:
         configure_logs("analytics")
-        subscriber = Subscriber(
-            database, amqp_url, SMALL, {}, {event: BATCH_HANDLERS[event] for event in EVENTS}
-        )
+        handlers = {event: BATCH_HANDLERS[event] for event in EVENTS}
         stop = Signal()
-        thread = Thread(target=subscriber.run, args=(stop,))
+        thread = Thread(
+            target=Subscriber(database, amqp_url, SMALL, {}, handlers | changes(stop)).run,
+            args=(stop,),
+        )
         thread.start()
         try:
             yield
@@ -73,6 +75,12 @@ def subscribed(database, amqp_url) -> Callable:
         assert not thread.is_alive()
 
     return run
+
+
+@pytest.fixture(params=[1000, 20], ids=["in one transaction", "side by side"])
+def together(request, monkeypatch) -> None:
+    """How much is handled in one transaction: all of it, or so little that two are at work."""
+    monkeypatch.setattr(subscriber, "MOST_TOGETHER", request.param)
 
 
 @pytest.fixture
@@ -135,6 +143,7 @@ def is_drained(amqp_url: str) -> bool:
     return not any(waiting(amqp_url, name) for name in SMALL.queue_names())
 
 
+@pytest.mark.usefixtures("together")
 def test_events_that_are_delivered_twice_and_in_disorder_count_once(
     fresh_queues, publish, subscribed, database, amqp_url, history, counted, recounted, settled
 ):
@@ -153,6 +162,7 @@ def test_events_that_are_delivered_twice_and_in_disorder_count_once(
     assert database.read(logged) == 7
 
 
+@pytest.mark.usefixtures("together")
 def test_views_count_once_however_they_are_put_together(
     fresh_queues, publish, subscribed, amqp_url, teller, history, counted, recounted, settled
 ):
@@ -172,6 +182,7 @@ def test_views_count_once_however_they_are_put_together(
     assert counted() == EXACT_VIEWS == recounted()
 
 
+@pytest.mark.usefixtures("together")
 def test_a_view_that_can_not_be_kept_leaves_its_message_alone(
     fresh_queues, publish, subscribed, database, amqp_url, teller
 ):
@@ -209,6 +220,7 @@ def test_a_view_that_nobody_can_read_leaves_its_message_alone(
     assert properties.message_id == orjson.loads(body)["id"]
 
 
+@pytest.mark.usefixtures("together")
 def test_a_connection_that_breaks_between_commit_and_ack_changes_no_count(
     fresh_queues, publish, subscribed, amqp_url, history, counted, settled, monkeypatch
 ):
@@ -247,6 +259,7 @@ def kill(database) -> Iterator[Callable[[Connection], None]]:
     operator.dispose()
 
 
+@pytest.mark.usefixtures("together")
 @pytest.mark.parametrize("moment", ["before the counters", "before the commit", "after the commit"])
 def test_a_database_session_that_is_killed_changes_no_count(
     fresh_queues, publish, subscribed, database, amqp_url, history, counted, settled, kill, moment
@@ -292,6 +305,51 @@ def test_one_unreadable_view_does_not_hold_up_the_others(
     with subscribed():
         eventually(lambda: kept(database) == 10, seconds=60)
         eventually(lambda: waiting(amqp_url, "analytics.product_viewed.retry") == 1, seconds=60)
+
+
+def test_two_parts_of_a_backlog_are_handled_at_a_time(
+    fresh_queues, publish, subscribed, amqp_url, teller, settled
+):
+    meeting = Barrier(2, timeout=30)
+
+    def meet(_stop) -> dict:
+        def handle(*_) -> set:
+            meeting.wait()
+            return set()
+
+        return {ProductsViewed: handle}
+
+    fresh_queues(SMALL)
+    publish([teller.together(*(teller.view() for _ in range(600))) for _ in range(2)])
+
+    with subscribed(meet):
+        eventually(lambda: settled() == 1200, seconds=60)
+
+    assert not meeting.broken
+    assert is_drained(amqp_url)
+
+
+def test_who_is_told_to_stop_begins_nothing_more_of_a_backlog(
+    fresh_queues, publish, subscribed, amqp_url, teller
+):
+    begun = []
+
+    def stop_at_first(stop) -> dict:
+        def handle(_session, received) -> set:
+            begun.append(len(received))
+            stop.set()
+            return set()
+
+        return {ProductsViewed: handle}
+
+    fresh_queues(SMALL)
+    publish([teller.together(*(teller.view() for _ in range(600))) for _ in range(40)])
+
+    with subscribed(stop_at_first):
+        eventually(lambda: begun, seconds=60)
+
+    assert len(begun) < 40
+    assert waiting(amqp_url, "analytics.products_viewed") >= 40 - len(begun)
 
 
 def test_a_stream_keeps_all_views_for_readers_from_its_beginning(

@@ -23,9 +23,9 @@ class Polling:
     """A worker's task that repeats *work*.
 
     After *pause* while it moves something, then ever more seldom, down to every second; and never
-    before it has rested for twice as long as it had to wait for a processor, a second at most: in a
-    rush others want it. Where nobody else does, and while a mail's provider takes its time, there is
-    no such wait.
+    before it has rested for twice as long as it stood in line for a processor, a second at most: in
+    a rush others want it. Where nobody else does it never stands in line, nor while it waits for a
+    mail's provider.
 
     Args:
         has_work: Asked instead of *work* while there is nothing: a cheap question.

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the worker asks while it idles: one cheap question for each of its polls."""
 
+import os
+import subprocess
+import sys
 from itertools import count
-from time import sleep
-from types import SimpleNamespace
+from time import sleep, thread_time
 
 import pytest
 
@@ -68,14 +70,14 @@ def test_a_full_round_is_followed_at_once_and_another_after_a_pause():
     assert rounds.waits == [0.02, 0.25, 0.25, 0.5, 1, 1]
 
 
-def processor(monkeypatch, seconds):
-    """Each round keeps the processor for so many *seconds*."""
-    used = count(step=seconds)  # a round looks twice
-    monkeypatch.setattr(polling, "time", SimpleNamespace(thread_time=lambda: next(used)))
+def stands_in_line(monkeypatch, seconds):
+    """Each round has to wait for a processor for so many *seconds*."""
+    waited = count(step=seconds)  # a round looks twice
+    monkeypatch.setattr(polling, "_in_line", lambda: next(waited))
 
 
-def test_who_kept_the_processor_rests_for_twice_as_long(monkeypatch):
-    processor(monkeypatch, 0.2)
+def test_who_stood_in_line_rests_for_twice_as_long(monkeypatch):
+    stands_in_line(monkeypatch, 0.2)
     rounds = Rounds(3)
 
     Polling("t", lambda: 1, has_work=lambda: True).run(rounds)
@@ -84,7 +86,7 @@ def test_who_kept_the_processor_rests_for_twice_as_long(monkeypatch):
 
 
 def test_nobody_rests_for_more_than_a_second(monkeypatch):
-    processor(monkeypatch, 60)
+    stands_in_line(monkeypatch, 60)
     rounds = Rounds(1)
 
     Polling("t", lambda: 1, has_work=lambda: True).run(rounds)
@@ -100,5 +102,40 @@ def test_who_waited_for_somebody_goes_on_as_usual():
         return 1
 
     Polling("t", wait, has_work=lambda: True).run(rounds)
+
+    assert rounds.waits == pytest.approx([0.02], abs=0.1)
+
+
+@pytest.fixture
+def crowd():
+    """Three programs for each processor that want it all of the time."""
+    forever = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(forever) for _ in range(3 * os.cpu_count())]
+    yield
+    for other in others:
+        other.kill()
+        other.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how long a thread waited")
+def test_in_a_crowd_a_task_stands_in_line(crowd):
+    rounds = Rounds(1)
+
+    def work():
+        until = thread_time() + 0.2
+        while thread_time() < until:
+            pass
+        return 1
+
+    Polling("t", work, has_work=lambda: True).run(rounds)
+
+    assert rounds.waits > [0.04]
+
+
+def test_where_nobody_tells_a_task_just_goes_on(monkeypatch, tmp_path):
+    monkeypatch.setattr(polling, "SCHEDULED", tmp_path / "none")
+    rounds = Rounds(1)
+
+    Polling("t", lambda: 1, has_work=lambda: True).run(rounds)
 
     assert rounds.waits == [0.02]
