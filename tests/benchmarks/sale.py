@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from http import HTTPStatus
 
+import pymysql
 import requests
 
 from benchmarks.ground import Ground
@@ -27,9 +28,12 @@ PUBLISHERS = ("auth", "catalog", "orders")
 KEPT = (".stream", ".dead")
 """Queues that keep what is in them."""
 PENDING = "EXISTS (SELECT 1 FROM orders.orders WHERE held_until IS NOT NULL)"
+CANCEL = """
+    UPDATE deliveries SET status = 'cancelled', due_at = NULL WHERE status = 'pending'
+"""
 MAILS = """
     SELECT EXISTS (SELECT 1 FROM notices WHERE fanned_out_at IS NULL)
-    OR EXISTS (SELECT 1 FROM deliveries WHERE due_at <= UTC_TIMESTAMP(6))
+    OR EXISTS (SELECT 1 FROM deliveries WHERE due_at IS NOT NULL)
 """
 QUIET_SECONDS = 300
 AT_ONCE = 500
@@ -105,10 +109,11 @@ class Sale:
     def settle(self) -> float:
         """Let every event have its effect; returns the seconds that it took after the rush.
 
-        And let every mail go out, which is not counted: whoever plays next would meet them.
+        And take its mails back, of which hundreds are still to be written: whoever plays next would
+        meet them, and to wait until all are sent takes longer than the rush.
         """
         seconds = wait_until_quiet(self._stack, self._products)
-        wait_until_mailed(self._stack)
+        take_mails_back(self._stack)
         return seconds
 
     def fault(self) -> str | None:
@@ -193,16 +198,20 @@ def wait_until_quiet(stack: Stack, sold: Collection[int]) -> float:
     return time.monotonic() - began
 
 
-def wait_until_mailed(stack: Stack) -> None:
-    """Wait until notifier has written to all whom it may write to now; digests come later."""
+def take_mails_back(stack: Stack) -> None:
+    """Cancel what notifier has not begun to send, and wait until nothing is to be sent."""
 
-    def is_mailed() -> bool:
+    def are_gone() -> bool:
         with as_root(stack.environments.mariadb, "notifier") as cursor:
+            try:
+                cursor.execute(CANCEL)
+            except pymysql.err.OperationalError:  # a deadlock with who claims them
+                return False
             cursor.execute(MAILS)
-            (is_due,) = cursor.fetchone()
-        return not is_due
+            (are_there,) = cursor.fetchone()
+        return not are_there
 
-    eventually(is_mailed, seconds=QUIET_SECONDS, what="the last mail")
+    eventually(are_gone, seconds=QUIET_SECONDS, what="the end of all mails")
 
 
 def _is_quiet(stack: Stack, sold: Collection[int]) -> bool:
