@@ -260,7 +260,10 @@ class Subscriber:
             try:
                 duplicates = (attempt or handle)()
             except Unavailable as error:
-                attempt = None
+                if attempt is not None:
+                    # It failed a while ago, beside others: the database may be back.
+                    attempt = None
+                    continue
                 # The database is away. That is not the events' fault: no attempt is counted.
                 log.warning("subscriber_waits", reason=error.detail)
                 consumer.pause(TROUBLE_SECONDS)

@@ -23,6 +23,7 @@ from common.amqp.topology import EVENTS_EXCHANGE
 from common.contracts import VIEWS, OrderCancelled, OrderPlaced, ProductsViewed
 from common.logs import configure_logs
 from common.metrics import HANDLED
+from common.problems import Unavailable
 from common.subscriber import Subscriber
 from common.testing import eventually
 
@@ -327,6 +328,28 @@ def test_two_parts_of_a_backlog_are_handled_at_a_time(
 
     assert not meeting.broken
     assert is_drained(amqp_url)
+
+
+def test_parts_that_failed_together_do_not_wait_one_after_the_other(
+    fresh_queues, publish, subscribed, teller, settled, monkeypatch
+):
+    monkeypatch.setattr(subscriber, "TROUBLE_SECONDS", 60)
+    failed = []
+
+    def fail_once(_stop) -> dict:
+        def handle(_session, received) -> set:
+            if len(failed) < 2:
+                failed.append(received)
+                raise Unavailable
+            return set()
+
+        return {ProductsViewed: handle}
+
+    fresh_queues(SMALL)
+    publish([teller.together(*(teller.view() for _ in range(600))) for _ in range(4)])
+
+    with subscribed(fail_once):
+        eventually(lambda: settled() == 2400, seconds=30)
 
 
 def test_who_is_told_to_stop_begins_nothing_more_of_a_backlog(
