@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from threading import Barrier, Event, Thread
 from typing import Self
 from urllib.parse import urlsplit
@@ -95,7 +96,10 @@ class Watcher:
         connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=60)
         while not self._stop.wait(0.02):
             connection.request("GET", self._path)
-            answer = json.loads(connection.getresponse().read())
-            self.lowest = min(self.lowest, answer["available"])
-            self.reads += 1
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+            # A 503, as anybody may get in a rush, says nothing about the stock.
+            if response.status == HTTPStatus.OK:
+                self.lowest = min(self.lowest, answer["available"])
+                self.reads += 1
         connection.close()
