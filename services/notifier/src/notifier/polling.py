@@ -53,13 +53,14 @@ class Polling:
     def run(self, stop: Signal) -> None:
         idle_rounds = 0
         while not stop.is_set():
-            waited = _in_line()
+            moved, rest = 0, 0.0
             try:
-                is_due = not idle_rounds or self._has_work()
-                moved = self._work() if is_due else 0
+                if not idle_rounds or self._has_work():
+                    waited = _in_line()
+                    moved = self._work()
+                    rest = RESTS * (_in_line() - waited)
                 idle_rounds = 0 if moved else idle_rounds + 1
                 pause = BUSY_SECONDS if moved >= self._full else self._pause
-                rest = RESTS * (_in_line() - waited)
                 stop.wait(min(IDLE_SECONDS, max(rest, pause * 2 ** min(idle_rounds, 6))))
             except Unavailable as error:
                 log.warning("polling_waits", task=self._name, reason=error.detail)
