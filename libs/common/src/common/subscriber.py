@@ -42,6 +42,7 @@ MOST_ATTEMPTS = 6
 MOST_TOGETHER = 1000
 """So much is handled in one transaction, where events stand for many."""
 LANES = 2
+"""So many parts of a backlog are handled at a time. With two the interpreter has no time left."""
 RECEIVE_SECONDS = 1.0
 GATHER_SECONDS = 0.02
 LONGEST_REST_SECONDS = 0.25

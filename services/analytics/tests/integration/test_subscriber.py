@@ -351,6 +351,8 @@ def test_parts_that_failed_together_do_not_wait_one_after_the_other(
     with subscribed(fail_once):
         eventually(lambda: settled() == 2400, seconds=30)
 
+    assert len(failed) == 2
+
 
 def test_who_is_told_to_stop_begins_nothing_more_of_a_backlog(
     fresh_queues, publish, subscribed, amqp_url, teller

@@ -60,7 +60,8 @@ class Rounds:
         self.waits.append(seconds)
 
 
-def test_a_full_round_is_followed_at_once_and_another_after_a_pause():
+def test_a_full_round_is_followed_at_once_and_another_after_a_pause(monkeypatch):
+    stands_in_line(monkeypatch, 0)
     moved = iter([100, 99, 1, 0, 0, 0])
     rounds = Rounds(6)
 
@@ -95,7 +96,7 @@ def test_nobody_rests_for_more_than_a_second(monkeypatch):
 
 
 def test_who_waited_for_somebody_goes_on_as_usual():
-    rounds = Rounds(1)
+    rounds = Rounds(3)
 
     def wait():
         sleep(0.2)
@@ -103,7 +104,8 @@ def test_who_waited_for_somebody_goes_on_as_usual():
 
     Polling("t", wait, has_work=lambda: True).run(rounds)
 
-    assert rounds.waits == pytest.approx([0.02], abs=0.1)
+    # Others may have had the processor when one of the waits was over.
+    assert min(rounds.waits) == pytest.approx(0.02, abs=0.01)
 
 
 @pytest.fixture
@@ -129,7 +131,8 @@ def test_in_a_crowd_a_task_stands_in_line(crowd):
 
     Polling("t", work, has_work=lambda: True).run(rounds)
 
-    assert rounds.waits > [0.04]
+    [rest] = rounds.waits
+    assert rest > 0.04
 
 
 def test_where_nobody_tells_a_task_just_goes_on(monkeypatch, tmp_path):

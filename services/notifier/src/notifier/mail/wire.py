@@ -2,7 +2,7 @@
 """How mails are written down: CRLF, and nothing beyond ASCII, which every server passes on.
 
 Most headers of a mail are in every mail. Python's library reads and folds each of them anew, which
-was half of what a mail took of the processor (docs/decisions/0030).
+was half of what it took to compose a mail (docs/decisions/0030).
 """
 
 from email.headerregistry import HeaderRegistry
