@@ -45,6 +45,11 @@ class Bell:
                 heard = True
         return heard
 
+    def wake(self) -> None:
+        """Ring from here, so that who waits looks up."""
+        with suppress(OSError):
+            ring(*self.socket.getsockname())
+
     def close(self) -> None:
         self.socket.close()
 

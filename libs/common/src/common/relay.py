@@ -21,6 +21,7 @@ from common.metrics import OUTBOX_DEPTH, OUTBOX_OLDEST, PUBLISHED, UNPUBLISHED
 from common.problems import Unavailable
 from common.question import Question
 from common.settings import ServiceSettings
+from common.stopping import on_stop
 
 log = get_logger(__name__)
 
@@ -40,7 +41,7 @@ DISTRUST_SECONDS = 600.0
 """Of those who tell events some may ring elsewhere: their next event must not wait for a second."""
 LATE_SECONDS = 1.0
 """A ring may come so much later than its event where the machine is busy."""
-TURN_SECONDS = 1.0
+TURN_SECONDS = 4.0
 TROUBLE_SECONDS = 1.0
 MEASURE_SECONDS = 15.0
 
@@ -73,6 +74,8 @@ class Relay:
 
         Who relays nothing looks every second; or every 60 ms where no bell announces the events.
         """
+        if self._bell:
+            on_stop(stop, self._bell.wake)
         while not stop.is_set():
             try:
                 # First: it is when the broker is away that the age of what waits must be seen.
@@ -175,7 +178,7 @@ class Relay:
             self._alert_until = self._alert_before
 
     def _turn(self) -> None:
-        """Let the connection live, once a second: a turn of its loop costs more than a look."""
+        """Let the connection live, now and then: a turn of its loop costs more than a look."""
         now = time.monotonic()
         if now - self._turned_at >= TURN_SECONDS:
             self._publisher.keep_alive()

@@ -24,6 +24,7 @@ from common.events import Envelope, Event
 from common.logs import get_logger
 from common.metrics import HANDLED, LAG, QUEUE_MESSAGES
 from common.problems import Unavailable
+from common.stopping import on_stop
 
 log = get_logger(__name__)
 
@@ -43,7 +44,7 @@ MOST_TOGETHER = 1000
 """So much is handled in one transaction, where events stand for many."""
 LANES = 2
 """So many parts of a backlog are handled at a time. With two the interpreter has no time left."""
-RECEIVE_SECONDS = 1.0
+RECEIVE_SECONDS = 5.0
 GATHER_SECONDS = 0.02
 LONGEST_REST_SECONDS = 0.25
 """After a batch that was not full. The first event of a while is handled at once, and what comes
@@ -161,6 +162,7 @@ class Subscriber:
         self._most = most
         self._measured_at = float("-inf")
         self._has_received = False
+        self._consumer: Consumer | None = None
 
     def run(self, stop: Signal) -> None:
         """Consume until *stop*; wait out a broker or a database that is gone.
@@ -168,6 +170,7 @@ class Subscriber:
         Raises:
             TopologyConflict: The broker holds queues of ours with other arguments.
         """
+        on_stop(stop, self._wake)
         while not stop.is_set():
             try:
                 self._topology.declare(self._url)
@@ -181,8 +184,12 @@ class Subscriber:
                 self._measured_at = float("-inf")
                 stop.wait(TROUBLE_SECONDS)
 
+    def _wake(self) -> None:
+        if consumer := self._consumer:
+            consumer.wake()
+
     def _consume(self, stop: Signal) -> None:
-        consumer = Consumer(
+        self._consumer = consumer = Consumer(
             self._url,
             f"{self._topology.service} subscriber",
             queues=self._topology.queue_names(),
@@ -192,7 +199,7 @@ class Subscriber:
         try:
             while not stop.is_set():
                 self._measure(consumer)
-                batch = consumer.receive(wait=RECEIVE_SECONDS)
+                batch = consumer.receive(wait=RECEIVE_SECONDS, or_until=stop.is_set)
                 if batch:
                     self._has_received = True
                     began = time.monotonic()

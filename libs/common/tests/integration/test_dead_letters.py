@@ -26,11 +26,6 @@ PLACED = "testing.order_placed"
 REJECTED = "testing.order_rejected"
 
 
-@pytest.fixture(autouse=True)
-def quick_to_stop(monkeypatch):
-    monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
-
-
 @pytest.fixture
 def letters(amqp_url, topology):
     return DeadLetters(amqp_url, topology)

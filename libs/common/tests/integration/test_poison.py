@@ -4,7 +4,6 @@
 import orjson
 import pytest
 
-from common import subscriber
 from common.amqp.topology import EVENTS_EXCHANGE
 from common.contracts import OrderPlaced, OrderRejected
 from common.logs import configure_logs
@@ -17,8 +16,7 @@ MEGABYTE = 1_000_000
 
 
 @pytest.fixture(autouse=True)
-def as_a_worker_runs(monkeypatch):
-    monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
+def as_a_worker_runs():
     # What logs look like before this shows every local variable, and takes long over a megabyte.
     configure_logs("testing")
 

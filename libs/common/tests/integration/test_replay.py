@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from common import inbox, subscriber
+from common import inbox
 from common.amqp import Topology
 from common.amqp.consumer import ATTEMPT_HEADER
 from common.clock import utcnow
@@ -20,11 +20,6 @@ from common.subscriber import Subscriber
 from common.testing import eventually
 
 PLACED = "testing.order_placed"
-
-
-@pytest.fixture(autouse=True)
-def quick_to_stop(monkeypatch):
-    monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -28,11 +28,6 @@ PLACED = "testing.order_placed"
 REJECTED = "testing.order_rejected"
 
 
-@pytest.fixture(autouse=True)
-def quick_to_stop(monkeypatch):
-    monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
-
-
 @pytest.fixture
 def handling(shop, amqp_url, topology):
     """A subscriber whose effects are counters: units by order, and how often it was called."""

@@ -11,7 +11,7 @@ from pika import BasicProperties
 
 from analytics.dead_letters import READ_SECONDS, DeadLetterOffice
 from analytics.handlers import BATCH_HANDLERS
-from common import inbox, subscriber
+from common import inbox
 from common.amqp import Topology, queue_name
 from common.amqp.connection import connect
 from common.amqp.topology import DEAD_EXCHANGE, EVENTS_EXCHANGE
@@ -286,9 +286,8 @@ def test_without_a_broker_the_answer_is_503_within_three_seconds(
 
 
 def test_what_the_inbox_has_forgotten_counts_once_when_it_is_sent_back(
-    database, amqp_url, own, bury, broker, teller, counted, monkeypatch
+    database, amqp_url, own, bury, broker, teller, counted
 ):
-    monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
     told = [teller.view(), teller.placed("o-1", (LAMP, 2, 100))]
     before = settled()
     stop = threading.Event()

@@ -14,7 +14,6 @@ from analytics import replay
 from analytics.handlers import BATCH_HANDLERS
 from analytics.models import LoggedEvent
 from analytics.replay import Consumers
-from common import subscriber
 from common.amqp import Topology
 from common.amqp.connection import connect
 from common.contracts import OrderCancelled, OrderPlaced, StockChanged
@@ -252,9 +251,8 @@ def test_only_admins_may_replay(client, replayed):
 
 
 @pytest.fixture
-def consumed(database, amqp_url, monkeypatch):
+def consumed(database, amqp_url):
     """Consumes what lies in analytics' own queues, and says how it was handled."""
-    monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
 
     def outcomes() -> dict[str, float]:
         samples = [sample for metric in HANDLED.collect() for sample in metric.samples]

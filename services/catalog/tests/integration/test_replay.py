@@ -9,7 +9,6 @@ from sqlalchemy import text
 
 from catalog.commands.reservations import Wish
 from catalog.handlers import BATCH_HANDLERS, HANDLERS
-from common import subscriber
 from common.amqp import Topology
 from common.contracts import SUBSCRIPTIONS, OrderCancelled, OrderLine, OrderPlaced, OrderRejected
 from common.events import Envelope
@@ -29,8 +28,7 @@ def handled() -> float:
 
 
 @pytest.fixture
-def consuming(database, amqp_url, fresh_queues, monkeypatch):
-    monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
+def consuming(database, amqp_url, fresh_queues):
     fresh_queues(TOPOLOGY)
     stop = threading.Event()
     run = Subscriber(database, amqp_url, TOPOLOGY, HANDLERS, BATCH_HANDLERS).run

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from common import subscriber
 from common.clock import utcnow
 from common.metrics import HANDLED
 from common.subscriber import Subscriber
@@ -25,8 +24,7 @@ def handled() -> float:
 
 
 @pytest.fixture
-def consuming(database, amqp_url, fresh_queues, monkeypatch):
-    monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
+def consuming(database, amqp_url, fresh_queues):
     fresh_queues(TOPOLOGY)
     stop = threading.Event()
     run = Subscriber(database, amqp_url, TOPOLOGY, HANDLERS, BATCH_HANDLERS).run

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from catalog_stub import LAMP
 
-from common import subscriber
 from common.amqp import Topology
 from common.clock import utcnow
 from common.contracts import SUBSCRIPTIONS, ReservationOverdue, UserChanged, UserRegistered
@@ -28,8 +27,7 @@ def handled() -> float:
 
 
 @pytest.fixture
-def consuming(database, amqp_url, fresh_queues, monkeypatch):
-    monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", 0.05)
+def consuming(database, amqp_url, fresh_queues):
     fresh_queues(TOPOLOGY)
     stop = threading.Event()
     run = Subscriber(database, amqp_url, TOPOLOGY, HANDLERS).run

@@ -2,7 +2,7 @@
 """Receiving in batches: take what is there, let the caller finish it, then acknowledge."""
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import takewhile
@@ -112,14 +112,19 @@ class Consumer:
     def _on_cancel(self, frame: Method[Any]) -> None:
         self._line.fail(self, f"the queue {frame.method.consumer_tag} is gone")
 
-    def receive(self, *, wait: float) -> list[Delivery]:
+    def receive(
+        self, *, wait: float, or_until: Callable[[], bool] = lambda: False
+    ) -> list[Delivery]:
         """What has arrived, at least one message or after *wait* seconds none.
+
+        Args:
+            or_until: Why to wait no longer; who makes it true calls ``wake``.
 
         Raises:
             BrokerUnavailable: The connection broke, or one of the queues was deleted; what was not
                 acknowledged comes again.
         """
-        self._line.run(wait, until=lambda: bool(self._arrived))
+        self._line.run(wait, until=lambda: bool(self._arrived) or or_until())
         return [self._arrived.popleft() for _ in range(min(self._most, len(self._arrived)))]
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
@@ -185,6 +190,10 @@ class Consumer:
     def pause(self, seconds: float) -> None:
         """Let time pass while heartbeats go on; arriving messages are kept for the next receive."""
         self._line.run(seconds)
+
+    def wake(self) -> None:
+        """Say from another thread that ``receive`` need not wait any longer."""
+        self._line.wake()
 
     def close(self) -> None:
         """Close the connection; never raises."""

@@ -200,6 +200,12 @@ class Line:
         if self._failure is not None:
             raise self.broken(self._failure)
 
+    def wake(self) -> None:
+        """Let who waits in ``run`` look at its condition: all that another thread may say here."""
+        connection = self.connection
+        if connection is not None:
+            connection.ioloop.add_callback_threadsafe(self.stop)
+
     def stop(self, *_: object) -> None:
         """End the wait."""
         if self.connection is not None:
