@@ -235,6 +235,7 @@ def consuming(ground: Ground) -> Iterator[Sides]:
         },
         check=readers.fault,
     )
+    configure_logs("bench", "warning")
     queue.close()
     database.dispose()
 

@@ -46,7 +46,7 @@ def crowded(ground: Ground) -> Iterator[Sides]:
     url, odd = ground.shop.url, dict[str, int]()
 
     def ask(clients: int) -> float:
-        load = gets(url, [LIST], clients=clients, seconds=3)
+        load = gets(url, [LIST], clients=clients)
         odd.update(load.odd)
         # wrk leaves its last requests behind, and this one comes after them.
         requests.get(url + LIST, timeout=60).raise_for_status()

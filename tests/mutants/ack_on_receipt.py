@@ -6,8 +6,8 @@ from common.amqp import Consumer
 receive, acknowledge = Consumer.receive, Consumer.acknowledge
 
 
-def receive_for_good(consumer, *, wait):
-    batch = receive(consumer, wait=wait)
+def receive_for_good(consumer, **how_long):
+    batch = receive(consumer, **how_long)
     acknowledge(consumer, batch)
     return batch
 
