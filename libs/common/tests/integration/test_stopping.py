@@ -12,18 +12,29 @@ from common.bell import Bell
 from common.contracts.orders import OrderPlaced, OrderRejected
 from common.relay import Relay
 from common.subscriber import Subscriber
-from common.testing import eventually
 
 FOR_GOOD = 600.0
 A_MOMENT = 0.3
-PLACED = "testing.order_placed"
 
 
 @pytest.fixture
-def reader(shop, amqp_url, topology, monkeypatch):
+def reading(shop, amqp_url, topology, monkeypatch):
+    """A subscriber that has found nothing, once ``waits`` is set, and waits for messages."""
+    receive, waits = Consumer.receive, threading.Event()
+
+    def receive_nothing(consumer, *, wait, or_until):
+        def is_over():
+            # Set after the look: from now on only a word makes it look again.
+            over = or_until()
+            waits.set()
+            return over
+
+        return receive(consumer, wait=wait, or_until=is_over)
+
+    monkeypatch.setattr(Consumer, "receive", receive_nothing)
     monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", FOR_GOOD)
     handlers = {OrderPlaced: lambda *_: None, OrderRejected: lambda *_: None}
-    return Subscriber(shop.database, amqp_url, topology, handlers)
+    return Subscriber(shop.database, amqp_url, topology, handlers), waits
 
 
 @pytest.fixture
@@ -55,20 +66,22 @@ def running(task):
     assert not thread.is_alive()
 
 
-def test_a_subscriber_that_waits_for_messages_ends_at_once(reader, broker):
-    with running(reader.run):
-        eventually(lambda: broker.consumers(PLACED) == 1)
+def test_a_subscriber_that_waits_for_messages_ends_at_once(reading):
+    made, waits = reading
+    with running(made.run):
+        assert waits.wait(10)
 
 
-def test_without_the_word_it_waits_on(reader, broker, monkeypatch):
+def test_without_the_word_it_waits_on(reading, monkeypatch):
+    made, waits = reading
     word = Consumer.wake
     monkeypatch.setattr(Consumer, "wake", lambda _consumer: None)
-    with running(reader.run) as (stop, thread):
-        eventually(lambda: broker.consumers(PLACED) == 1)
+    with running(made.run) as (stop, thread):
+        assert waits.wait(10)
         stop.set()
         thread.join(A_MOMENT)
         assert thread.is_alive()
-        word(reader._consumer)
+        word(made._consumer)
 
 
 def test_a_relay_that_waits_for_its_bell_ends_at_once(relaying):

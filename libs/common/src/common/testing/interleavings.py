@@ -25,7 +25,7 @@ from common.testing.processes import fork
 
 QUICK_SECONDS = 0.01
 LOCK_WAIT_SECONDS = 60
-MOST_TRIES = 20
+MOST_TRIES = 60
 
 Task = Callable[..., str]
 """What a worker does: ``buy(database, order_id=…)`` gives a word for what came of it."""
