@@ -34,7 +34,8 @@ def reading(shop, amqp_url, topology, monkeypatch):
     monkeypatch.setattr(Consumer, "receive", receive_nothing)
     monkeypatch.setattr(subscriber, "RECEIVE_SECONDS", FOR_GOOD)
     handlers = {OrderPlaced: lambda *_: None, OrderRejected: lambda *_: None}
-    return Subscriber(shop.database, amqp_url, topology, handlers), waits
+    made = Subscriber(shop.database, amqp_url, topology, handlers)
+    return made, waits, Consumer, lambda: made._consumer
 
 
 @pytest.fixture
@@ -49,8 +50,14 @@ def relaying(shop, amqp_url, monkeypatch):
     waits = threading.Event()
     for name in ("BUSY_SECONDS", "IDLE_SECONDS"):
         monkeypatch.setattr(relay, name, FOR_GOOD)
-    made = Relay(shop.database, Publisher(amqp_url, "relay"), Waits("127.0.0.1", 0))
-    return made, waits
+    bell = Waits("127.0.0.1", 0)
+    return Relay(shop.database, Publisher(amqp_url, "relay"), bell), waits, Bell, lambda: bell
+
+
+@pytest.fixture(params=["reading", "relaying"])
+def idle(request):
+    """A task that waits once the second is set, and who wakes it: a class, and which of them."""
+    return request.getfixturevalue(request.param)
 
 
 @contextmanager
@@ -66,47 +73,35 @@ def running(task):
     assert not thread.is_alive()
 
 
-def test_a_subscriber_that_waits_for_messages_ends_at_once(reading):
-    made, waits = reading
+def test_who_waits_ends_at_once(idle):
+    made, waits, *_ = idle
     with running(made.run):
         assert waits.wait(10)
 
 
-def test_without_the_word_it_waits_on(reading, monkeypatch):
-    made, waits = reading
-    word = Consumer.wake
-    monkeypatch.setattr(Consumer, "wake", lambda _consumer: None)
+def test_without_the_word_it_waits_on(idle, monkeypatch):
+    made, waits, kind, waker = idle
+    word = kind.wake
+    monkeypatch.setattr(kind, "wake", lambda _waker: None)
     with running(made.run) as (stop, thread):
         assert waits.wait(10)
         stop.set()
         thread.join(A_MOMENT)
         assert thread.is_alive()
-        word(made._consumer)
+        word(waker())
 
 
-def test_a_relay_that_waits_for_its_bell_ends_at_once(relaying):
-    made, waits = relaying
-    with running(made.run):
-        assert waits.wait(10)
-
-
-def test_without_a_ring_it_waits_on(relaying, monkeypatch):
-    made, waits = relaying
-    ring = Bell.wake
-    monkeypatch.setattr(Bell, "wake", lambda _bell: None)
-    with running(made.run) as (stop, thread):
-        assert waits.wait(10)
-        stop.set()
-        thread.join(A_MOMENT)
-        assert thread.is_alive()
-        ring(made._bell)
-
-
-def test_a_bell_that_is_closed_or_was_never_heard_can_be_woken():
+def test_a_bell_wakes_itself_and_no_other_and_none_once_it_is_closed():
     first = Bell("127.0.0.1", 0)
-    second = Bell(*first.socket.getsockname())
-    for bell in (second, first):
-        bell.wake()
+    unheard = Bell(*first.socket.getsockname())
+
+    unheard.wake()
+    assert not first.wait(0)
+    first.wake()
+    assert first.wait(1)
+    assert first.hush()
+
+    for bell in (unheard, first):
         bell.close()
         bell.wake()
 
