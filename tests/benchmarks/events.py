@@ -235,6 +235,7 @@ def consuming(ground: Ground) -> Iterator[Sides]:
         },
         check=readers.fault,
     )
+    # What a pool says of its end is no line of the table.
     configure_logs("bench", "warning")
     queue.close()
     database.dispose()

@@ -9,8 +9,8 @@ from threading import Thread
 def on_stop(stop: Signal, wake: Callable[[], None]) -> None:
     """Call *wake* when *stop* is set, in a thread that does nothing else.
 
-    For tasks that wait for a socket: to look up again and again costs more than all else that an
-    idle one does.
+    For tasks that wait for a socket, which no event wakes: to look up each second would make them
+    end late, and work while there is none.
     """
 
     def wait() -> None:
