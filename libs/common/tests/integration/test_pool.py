@@ -2,6 +2,8 @@
 """What the metrics say of the pool: who works with a connection, who waits, who waited in vain."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from prometheus_client import REGISTRY
@@ -20,12 +22,18 @@ def told(name):
 
 
 @pytest.fixture
-def pool(schema_url):
+def wait():
+    """Seconds to wait for a connection."""
+    return 0.3
+
+
+@pytest.fixture
+def pool(schema_url, wait):
     """A database with two connections; tells what the metrics say more than before it."""
     names = ("limit_connections", "used_connections", "waiting_callers", "timeouts_total")
     before = {name: told(name) for name in names}
     proxy = Proxy.before(schema_url)
-    database = Database(proxy.url(schema_url), pool_size=SIZE, pool_wait=0.3)
+    database = Database(proxy.url(schema_url), pool_size=SIZE, pool_wait=wait)
 
     class Pool:
         wire = proxy
@@ -44,33 +52,48 @@ def select_one(session):
     return session.scalar(text("SELECT 1"))
 
 
-def test_connections_in_use_are_told_and_those_who_wait_for_one(pool):
-    begun, finish = threading.Barrier(SIZE + 1), threading.Event()
+@pytest.fixture
+def nothing_left(pool):
+    """All connections lent, until the block ends."""
 
-    def hold(session):
-        select_one(session)
-        begun.wait(timeout=10)
-        finish.wait(timeout=10)
+    @contextmanager
+    def lent():
+        begun, finish = threading.Barrier(SIZE + 1), threading.Event()
 
-    threads = [threading.Thread(target=pool.run, args=(hold,)) for _ in range(SIZE)]
-    for thread in threads:
-        thread.start()
-    begun.wait(timeout=10)
-    assert pool.told() == (SIZE, SIZE, 0, 0)
+        def hold(session):
+            select_one(session)
+            begun.wait(timeout=30)
+            finish.wait(timeout=60)
 
-    def ask_in_vain():
+        with ThreadPoolExecutor(SIZE) as holders:
+            held = [holders.submit(pool.run, hold) for _ in range(SIZE)]
+            begun.wait(timeout=30)
+            try:
+                yield
+            finally:
+                finish.set()
+            for one in held:
+                one.result(timeout=30)
+
+    return lent
+
+
+@pytest.mark.parametrize("wait", [60.0])
+def test_connections_in_use_are_told_and_those_who_wait_for_one(pool, nothing_left):
+    with ThreadPoolExecutor(1) as late:
+        with nothing_left():
+            assert pool.told() == (SIZE, SIZE, 0, 0)
+            asked = late.submit(pool.run, select_one)
+            eventually(lambda: pool.told() == (SIZE, SIZE, 1, 0), what="somebody waits")
+        assert asked.result(timeout=30) == 1
+    assert pool.told() == (SIZE, 0, 0, 0)
+
+
+def test_those_who_waited_in_vain_are_told(pool, nothing_left):
+    with nothing_left():
         with pytest.raises(Unavailable):
             pool.run(select_one)
-
-    patient = threading.Thread(target=ask_in_vain)
-    patient.start()
-    eventually(lambda: pool.told()[2] == 1, seconds=5, what="somebody waits")
-    patient.join(timeout=10)
-    assert pool.told() == (SIZE, SIZE, 0, 1)
-
-    finish.set()
-    for thread in threads:
-        thread.join(timeout=10)
+        assert pool.told() == (SIZE, SIZE, 0, 1)
     assert pool.told() == (SIZE, 0, 0, 1)
 
 
