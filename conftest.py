@@ -4,6 +4,7 @@
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["common.testing.fixtures", "support.replication"]
@@ -11,6 +12,11 @@ pytest_plugins = ["common.testing.fixtures", "support.replication"]
 ONE_BY_ONE = ("tests/e2e/", "tests/faults/", "tests/races/", "tests/upgrades/")
 """Rooms for one of the processes. Three share a running stack, which is started once; and what is
 promised within seconds is not judged beside a sale that takes the whole machine."""
+
+
+# A machine that stalls is no finding.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 class Rooms(LoadScopeScheduling):

@@ -113,7 +113,7 @@ def answered(question):
 def test_a_broker_that_is_killed_while_letters_are_held_has_them_all(url, kill, letters, bury):
     told = letters[:50]
     bury(told)
-    visitor = Graveyard(url, TOPOLOGY, seconds=2)
+    visitor = Graveyard(url, TOPOLOGY, seconds=30)
     walk = visitor.walk(QUEUE)
     assert len([next(walk) for _ in range(30)]) == 30
 
@@ -127,21 +127,26 @@ def test_a_broker_that_is_killed_while_letters_are_held_has_them_all(url, kill, 
     # behind the others.
     ids = [str(one.id) for one in told]
     seen = DeadLetters(url, TOPOLOGY)
-    answered(lambda: seen.list(event_type=None, limit=100).total == 50)
-    found = seen.list(event_type=None, limit=100).items
-    assert sorted(one.id for one in found) == sorted(ids)
+
+    def everything():
+        found = seen.list(event_type=None, limit=100)
+        return found.items if found.total == len(found.items) == len(told) else None
+
+    assert sorted(one.id for one in answered(everything)) == sorted(ids)
 
 
 def test_a_broker_that_is_killed_under_a_requeue_loses_no_letter(url, kill, letters, bury):
     bury(letters)
-    sent = []
+    sent, killed = [], threading.Event()
 
     def send_back():
         with (
             suppress(BrokerUnavailable),
-            Graveyard(url, TOPOLOGY, seconds=2) as visitor,
+            Graveyard(url, TOPOLOGY, seconds=30) as visitor,
         ):
             for letter in list(visitor.walk(QUEUE)):
+                if len(sent) == len(letters) - 50:
+                    killed.wait(60)  # however late the kill comes, it comes in the middle
                 visitor.send_back(letter)
                 sent.append(letter.body)
 
@@ -149,7 +154,8 @@ def test_a_broker_that_is_killed_under_a_requeue_loses_no_letter(url, kill, lett
     thread.start()
     eventually(lambda: len(sent) > 20, seconds=30)
     restart = kill()
-    thread.join(timeout=30)
+    killed.set()
+    thread.join(timeout=60)
     restart()
 
     assert 20 < len(sent) < len(letters), "it was killed in the middle"

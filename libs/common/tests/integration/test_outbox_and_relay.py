@@ -149,8 +149,9 @@ def test_a_message_carries_what_brokers_and_readers_need(database, topology, rel
 
 
 def test_what_nobody_is_bound_for_waits_and_goes_out_after_the_binding(
-    database, topology, relay, broker
+    database, topology, relay, broker, monkeypatch
 ):
+    monkeypatch.setattr(outbox, "FIRST_DELAY_SECONDS", 60)
     broker.channel.queue_unbind(QUEUE, EVENTS_EXCHANGE, OrderRejected.routing_key())
     append(database, "order-1")
 

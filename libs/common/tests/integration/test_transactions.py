@@ -82,8 +82,9 @@ def test_the_same_deadlock_without_a_second_attempt_is_an_error(ab, monkeypatch)
     assert (ab.value("a"), ab.value("b")) == (11, 11)
 
 
-def test_a_lock_that_comes_free_late_is_waited_for_again(ab, impatient):
+def test_a_lock_that_comes_free_late_is_waited_for_again(ab, impatient, monkeypatch):
     """InnoDB undoes only the statement (1205); the whole command must be undone and run again."""
+    monkeypatch.setattr(db, "ATTEMPTS", 50)  # a second each, however late it comes free
     attempts, held = [], threading.Event()
 
     def first_b_then_a(session):
@@ -96,10 +97,10 @@ def test_a_lock_that_comes_free_late_is_waited_for_again(ab, impatient):
         ab.add(holder, "a")
         thread = threading.Thread(target=impatient.run, args=(first_b_then_a,))
         thread.start()
-        assert held.wait(5)
+        assert held.wait(30)
         eventually(lambda: len(attempts) >= 2)
         holder.rollback()
-    thread.join(timeout=10)
+    thread.join(timeout=30)
 
     assert not thread.is_alive()
     assert (ab.value("a"), ab.value("b")) == (11, 11)

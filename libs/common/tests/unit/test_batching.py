@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier, Event
 
 import pytest
 from prometheus_client import REGISTRY
 
 from common import batching
-from common.batching import Batcher
 from common.problems import Unavailable
 from common.testing import eventually
+
+Batcher = partial(batching.Batcher, seconds=60.0)
+"""Nobody leaves because the machine stalls; who is to leave says when."""
 
 
 class Wrong(Exception):
@@ -28,7 +31,7 @@ class Work:
     def __call__(self, numbers):
         self.batches.append(list(numbers))
         self.threads.append(threading.get_ident())
-        assert self.gate.wait(20)
+        assert self.gate.wait(60)
         return [number * 2 for number in numbers]
 
 
@@ -192,9 +195,10 @@ def test_who_finds_the_room_full_hears_no_at_once(work, pool):
 
 def test_who_waits_too_long_leaves_and_is_not_done(work, pool):
     batcher = Batcher("late", work, seconds=0.05)
-    first, late = behind_a_closed_gate(pool, batcher, work, [1, 2])
+    (first,) = behind_a_closed_gate(pool, batcher, work, [1])
 
-    assert isinstance(late.exception(20), Unavailable)
+    with pytest.raises(Unavailable):
+        batcher.submit(2)
     work.gate.set()
 
     # Its own work was done while it led, however long that took.
@@ -222,7 +226,7 @@ def test_lanes_are_at_work_at_once(pool):
         meeting.wait()
         return numbers
 
-    batcher = Batcher("lanes", work, lanes=2)
+    batcher = Batcher("lanes", work, most=1, lanes=2)
     told = [pool.submit(batcher.submit, number) for number in (1, 2)]
 
     assert sorted(answer.result(20) for answer in told) == [1, 2]
