@@ -30,7 +30,7 @@ class CatalogStub:
         spoil: Changes the answers to a call before they are sent.
         documents: What else a GET finds, by path: keys and users, where it also stands for auth.
         waiting: How many reserve commands came to the gate.
-        gate: While it is closed they wait, at most ten seconds.
+        gate: While it is closed they wait, at most a minute.
     """
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PUT(self) -> None:
         wish = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.stub.waiting += 1
-        self.stub.gate.wait(10)
+        self.stub.gate.wait(60)
         if self._behaves():
             reply = self.stub.reserve_all(wish["reservations"])
             if self.stub.mood == "deaf":

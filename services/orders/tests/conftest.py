@@ -18,7 +18,7 @@ from common.db import Database
 from common.outbox import outbox_messages
 from common.testing.tokens import TokenFactory
 from orders.app import create_app
-from orders.checkout import Checkout
+from orders.checkout import PAUSES, Checkout
 from orders.config import Config
 from orders.models import Order
 
@@ -86,7 +86,18 @@ def app(
         catalog_seconds=catalog_seconds,
         open_store=open_store,
     )
-    return create_app(config, database=database, guard=token_factory.guard("orders"))
+    monkeypatch.setattr("orders.auth.AUTH_SECONDS", 10.0)
+    monkeypatch.setattr("orders.checkout.PAUSES", (*PAUSES, *[0.5] * 120))
+    made = create_app(config, database=database, guard=token_factory.guard("orders"))
+    take_your_time(made.extensions["checkout"])
+    return made
+
+
+def take_your_time(checkout: Checkout) -> None:
+    """Nobody in line leaves because the machine stalls; who leaves is told of in common's tests."""
+    endings = checkout._endings
+    for batcher in (checkout._beginnings, endings.step, endings._abandonments):
+        batcher.line._seconds = 60.0
 
 
 @pytest.fixture

@@ -179,6 +179,8 @@ def test_crossed_batches_of_two_processes_sell_what_there_is(database, sell):
     """Two batchers, as two processes have them, in a row of rounds."""
     lamp, cup = sell("Lamp", quantity=100), sell("Cup", quantity=90)
     batchers, start = [reservations(database), reservations(database)], Barrier(16)
+    for batcher in batchers:
+        batcher.line._seconds = 60.0
 
     def buy(number):
         start.wait()

@@ -22,7 +22,9 @@ ODD = "\"\\/'%{}:\t\r\n\x00\x01\x1f\x7f\u2028é\U0001f600\ufeff\uffff <b>\\u0041
 @pytest.fixture
 def rows(database):
     database.glance(lambda _: None)  # whose connection is there then
-    return PageRows(database)
+    made = PageRows(database)
+    made._batcher.line._seconds = 60.0
+    return made
 
 
 def crowd(database, rows, refs, monkeypatch):

@@ -325,7 +325,7 @@ def test_a_slow_pace_sends_no_more_than_it_may(house, make):
     house.admins("ada", "grace", "linus")
     house.hear(make.price())
     house.fan_out()
-    sender = house.sender(mail_per_second=1)
+    sender = house.sender(mail_per_second=0.01)
 
     assert [sender.send_due(), sender.send_due()] == [1, 0]
     assert sorted(house.statuses()) == ["pending", "pending", "sent"]

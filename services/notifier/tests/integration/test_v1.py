@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+from datetime import timedelta
+
 import pytest
 
 from notifier.app import create_app
@@ -30,8 +32,10 @@ def admin(token_factory):
 
 
 @pytest.fixture
-def mails(house, make):
+def mails(house, make, monkeypatch):
     """Five new prices mailed to one admin, the first of them refused once."""
+    later = "notifier.commands.deliveries.delay_after"
+    monkeypatch.setattr(later, lambda _attempt: timedelta(hours=1))
     house.admins("ada")
     house.post.trouble = [MailRefused("MessageRejected")]
     for number in range(5):

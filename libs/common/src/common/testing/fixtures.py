@@ -81,7 +81,8 @@ def database_of(new_schema: Callable[[str], str]) -> Iterator[DatabaseFactory]:
         if service not in made:
             url = new_schema(service)
             migrate_to_head(url, migrations_of(service))
-            made[service] = Database(url, pool_size=40)
+            # Patient: a race that waits behind a stalled thread is no fault.
+            made[service] = Database(url, pool_size=40, pool_wait=60, lock_wait=50, read_timeout=60)
         return made[service]
 
     yield make
