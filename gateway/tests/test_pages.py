@@ -68,7 +68,7 @@ def once_a_second(since):
 def test_page_is_fetched_once_a_second_at_most(gateway, catalog, page):
     started = time.time()
     asked = 0
-    while time.time() < started + 1.5:
+    while time.time() < started + 1.5 or asked <= 2 * once_a_second(started):
         assert gateway.ask(page).status == 200
         asked += 1
     assert asked > 2 * once_a_second(started)
@@ -78,10 +78,17 @@ def test_page_is_fetched_once_a_second_at_most(gateway, catalog, page):
 def test_changed_page_is_seen_within_a_second(gateway, catalog, reply, page):
     for _ in range(2):
         assert gateway.ask(page).status == 200
-        changed = time.time()
-        catalog.replies[page] = reply(body=str(changed).encode())
-        eventually(lambda: gateway.ask(page).body == str(changed).encode())  # noqa: B023
-        assert time.time() - changed < 1.5
+        body = str(time.time()).encode()
+        catalog.replies[page] = reply(body=body)
+        over = int(time.time()) + 1
+
+        def is_new(body=body, over=over):
+            asked_at = time.time()
+            is_there = gateway.ask(page).body == body
+            assert is_there or asked_at < over, "it outlives its second"
+            return is_there
+
+        eventually(is_new)
 
 
 def test_surfaces_do_not_share_pages(gateway, catalog, number):

@@ -241,7 +241,7 @@ def test_no_answer_names_a_host_that_the_client_chose(gateway, services):
 
 
 def test_too_many_requests_from_one_address(start_gateway, own_services):
-    gateway = start_gateway(RATE_LIMIT_FACTOR="0.1")
+    gateway = start_gateway(RATE_LIMIT_FACTOR="0.1", ADDRESS_RATE="1")
     answers = [gateway.ask("/v1/products") for _ in range(80)]
     assert [answer.status for answer in answers[:40]] == [200] * 40
     refused = [answer for answer in answers if answer.status == 429]

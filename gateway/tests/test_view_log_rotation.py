@@ -39,9 +39,15 @@ def test_no_view_is_lost_while_the_log_is_renamed(gateway, services, reply):
     stop.set()
     for reader in readers:
         reader.join()
-    later = time.time() + 2 * SETTLED_SECONDS
-    while (batch := next_batch(gateway.view_log, position, now=later)).lines:
-        read, position = [*read, *batch.lines], batch.position
+
+    def all_are_read():  # nginx writes a view down after it has answered
+        nonlocal read, position
+        later = time.time() + 2 * SETTLED_SECONDS
+        while (batch := next_batch(gateway.view_log, position, now=later)).lines:
+            read, position = [*read, *batch.lines], batch.position
+        return sum(view_of(line, b"a key").product_id == 77 for line in read) >= len(asked)
+
+    eventually(all_are_read, what="the last views")
     assert len(generations(gateway.view_log)) == 5
     modes = {file.stat().st_mode & 0o777 for file in generations(gateway.view_log)}
     assert modes == {0o600}, "somebody else may read who looked at what"
@@ -109,10 +115,15 @@ def test_short_log_is_left_alone(tmp_path):
 def test_log_with_an_old_view_is_renamed_though_it_is_short(gateway, services, reply, tmp_path):
     services["catalog"].replies["/v1/products/78"] = reply(headers={"X-Product-Id": "78"})
     before = datetime.now(UTC)
-    gateway.ask("/v1/products/78")
+    request_id = gateway.ask("/v1/products/78").headers["X-Request-Id"].encode()
+
+    def line():
+        lines = gateway.view_log.read_bytes().splitlines(keepends=True)
+        return next((one for one in lines if request_id in one), None)
+
     eventually(gateway.view_log.exists)
     log = tmp_path / "views.log"
-    log.write_bytes(gateway.view_log.read_bytes().splitlines(keepends=True)[-1])
+    log.write_bytes(eventually(line, what="the view's line"))
 
     for age, is_renamed in ((HOUR - 10, False), (HOUR + 10, True)):
         now = before + timedelta(seconds=age)

@@ -104,9 +104,20 @@ def letter_of(person, correlation_id):
 
 def requeue(person, *handles, dry_run=False):
     wanted = {"consumer": CONSUMER, "ids": list(handles), "dry_run": dry_run}
-    answer = heard(lambda: person.post(f"{PATH}/requeue", wanted))
+    tries = []
+
+    def ask():
+        tries.append(1)
+        return person.post(f"{PATH}/requeue", wanted)
+
+    answer = heard(ask)
     assert answer["dry_run"] is dry_run
-    return [one["handle"] for one in answer["items"]]
+    sent = [one["handle"] for one in answer["items"]]
+    if len(tries) > 1 and not dry_run:
+        # One that nobody heard the answer of may have sent some.
+        assert set(sent) <= set(handles)
+        return list(handles)
+    return sent
 
 
 def test_a_message_that_nobody_can_read_is_kept_with_its_reason(die):

@@ -100,6 +100,16 @@ def handled(stack, service):
     return sum(float(line.rpartition(" ")[2]) for line in counts if DONE.search(line))
 
 
+def replayed(admin, wanted):
+    """The answer to a replay, which a busy broker may have to be asked for twice."""
+
+    def answer():
+        said = admin.post("/v1/events/replay", wanted | {"dry_run": False})
+        return said if said.status_code != 503 else None
+
+    return eventually(answer, what="a replay that is heard")
+
+
 def test_the_log_replayed_to_everybody_twice_changes_nothing(shop, stack, admin, lamp):
     began = datetime.now(UTC)
     ada = shop.sign_up()
@@ -126,7 +136,7 @@ def test_the_log_replayed_to_everybody_twice_changes_nothing(shop, stack, admin,
         expected.setdefault(consumer, handled(stack, consumer))
         wanted = stretch | {"consumer": consumer}
         counted = admin.post("/v1/events/replay", wanted).json()
-        sent = admin.post("/v1/events/replay", wanted | {"dry_run": False})
+        sent = replayed(admin, wanted)
         assert sent.status_code == 200, sent.text
         assert sent.json() == counted | {"dry_run": False}
         assert counted["events"] > 0

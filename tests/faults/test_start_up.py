@@ -127,5 +127,5 @@ def test_processes_that_were_there_first_become_ready_without_a_restart(roles, a
     eventually(lambda: catalog.answers("/v1/products", 200), what="products")
     for role in roles:
         assert role.process.poll() is None, role.log.read_text()[-2000:]
-        assert role.answers("/readyz", 200)
+        eventually(lambda role=role: role.answers("/readyz", 200), what=f"{role.name} ready")
         assert "task_died" not in role.log.read_text()

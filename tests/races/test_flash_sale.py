@@ -111,11 +111,11 @@ def test_without_the_lock_the_same_rush_oversells(shop, stack, buyers):
             product = shop.product(admin, "Control lamp", quantity=5)
             attempts = rush(buyers, product["id"], CLIENTS * 2)
             on_hand, reserved = stock_of(stack, product)
-            if reserved > on_hand:
+            if outcomes(attempts)[SOLD] > on_hand:
                 break
     make_good(stack, admin, product)
 
-    assert outcomes(attempts)[SOLD] == reserved > on_hand == 5
+    assert reserved >= outcomes(attempts)[SOLD] > on_hand == 5
 
 
 def make_good(stack, admin, product):

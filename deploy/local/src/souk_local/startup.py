@@ -5,7 +5,7 @@ import contextlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from common.roles import migrations_of
@@ -17,7 +17,7 @@ from souk_local.programs import WEBS, WORKERS, programs_of, servers_of
 from souk_local.servers import Server, ServerNotReady
 from souk_local.supervision import Supervisor
 from soukctl import demo
-from soukctl.gateway import GatewayClient
+from soukctl.gateway import START_SECONDS, GatewayClient
 
 SERVER_SECONDS = 120.0
 STACK_SECONDS = 180.0
@@ -114,11 +114,12 @@ class Startup:
 
     def populate(self) -> None:
         password = self.environments.keyring.admin_password
+        client = replace(self._client, patience_seconds=START_SECONDS)
         try:
-            admin = self._client.logged_in(ADMIN_USERNAME, password)
+            admin = client.logged_in(ADMIN_USERNAME, password)
         except PermissionError:
             run_service_command("auth", "create-admin", self.environments.admin())
-            admin = self._client.logged_in(ADMIN_USERNAME, password)
+            admin = client.logged_in(ADMIN_USERNAME, password)
         demo.populate(admin, customer_password=self.environments.keyring.demo_password)
 
     def _await(self, server: Server) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Something to look at: a small shop and one customer, made through the gateway like any other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from soukctl.gateway import Answer, GatewayClient
@@ -56,7 +56,7 @@ def populate(admin: GatewayClient, *, customer_password: str | None) -> None:
         "email": CUSTOMER_EMAIL,
         "fullname": "Demo Customer",
     }
-    _accept(CUSTOMER_USERNAME, GatewayClient(admin.url).post("/v1/auth/signup", customer))
+    _accept(CUSTOMER_USERNAME, replace(admin, token=None).post("/v1/auth/signup", customer))
 
 
 def _accept(what: str, answer: Answer) -> None:

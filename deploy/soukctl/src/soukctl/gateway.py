@@ -3,13 +3,17 @@
 
 import http.client
 import json
+import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
 TIMEOUT_SECONDS = 20.0
+PAUSE_SECONDS = 0.3
+START_SECONDS = 30.0
+"""The patience with a stack that has just begun: its machine is busy, and it may answer 503."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class GatewayClient:
-    """Calls the gateway at *url*, as the bearer of *token* if there is one."""
+    """Calls the gateway at *url*, as the bearer of *token* if there is one.
+
+    Attributes:
+        patience_seconds: So long a call is repeated that is answered 503; it may be done twice.
+    """
 
     url: str
     token: str | None = None
     timeout_seconds: float = TIMEOUT_SECONDS
+    patience_seconds: float = 0.0
 
     def get(self, path: str) -> Answer:
         return self._call("GET", path, None, {})
@@ -55,7 +64,7 @@ class GatewayClient:
         answer = self.post("/v1/auth/login", {"login": login, "password": password})
         if answer.status != HTTPStatus.OK:
             raise PermissionError(f"{login} could not log in: {answer.status} {answer.said}")
-        return GatewayClient(self.url, answer.body["access_token"], self.timeout_seconds)
+        return replace(self, token=answer.body["access_token"])
 
     def is_ready(self) -> bool:
         """Whether the whole stack behind the gateway is ready."""
@@ -76,7 +85,12 @@ class GatewayClient:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, sent, method=method)  # noqa: S310
         try:
-            return self._answer_to(request)
+            deadline = time.monotonic() + self.patience_seconds
+            while (answer := self._answer_to(request)).status == HTTPStatus.SERVICE_UNAVAILABLE:
+                if time.monotonic() >= deadline:
+                    break
+                time.sleep(PAUSE_SECONDS)
+            return answer
         except http.client.HTTPException as error:
             # For callers who breaks off, or speaks something else, is as good as silent.
             raise OSError(f"no whole answer, {error!r}") from error

@@ -8,7 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from soukctl import gateway as calls
 from soukctl import shop as module
+from soukctl.gateway import GatewayClient
 from soukctl.shop import Refused, Shop
 
 OK = (200, {"items": [1], "next_cursor": None})
@@ -76,6 +78,17 @@ def test_one_log_in_is_enough_until_the_token_has_run_out(gateway, shop):
         *("Bearer 1", "Bearer 1", "Bearer 1"),
         "Bearer 2",
     ]
+
+
+@pytest.mark.parametrize(("patience", "told"), [(0, 503), (30, 201)])
+def test_who_has_patience_asks_a_busy_stack_again(gateway, monkeypatch, patience, told):
+    monkeypatch.setattr(calls, "PAUSE_SECONDS", 0)
+    gateway.answers.extend([(503, {}), (503, {}), (201, {})])
+    client = GatewayClient(
+        f"http://127.0.0.1:{gateway.server.server_port}", patience_seconds=patience
+    ).logged_in("root", "secret")
+
+    assert client.post("/v1/things", {}).status == told
 
 
 @pytest.mark.parametrize("status", [429, 503])

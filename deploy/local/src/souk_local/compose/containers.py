@@ -17,7 +17,7 @@ from souk_local.kubernetes import files
 from souk_local.servers.rabbitmq import definitions
 from souk_local.servers.server import write_private
 from soukctl import demo
-from soukctl.gateway import GatewayClient
+from soukctl.gateway import START_SECONDS, GatewayClient
 
 READY_SECONDS = 180.0
 POLL_SECONDS = 0.5
@@ -66,7 +66,8 @@ class Containers:
         with self.terminal.step("Waiting until the gateway is ready"):
             self.wait_until_ready()
         with self.terminal.step("Making the demo data"):
-            admin = GatewayClient(self.url()).logged_in(ADMIN_USERNAME, keyring.admin_password)
+            client = GatewayClient(self.url(), patience_seconds=START_SECONDS)
+            admin = client.logged_in(ADMIN_USERNAME, keyring.admin_password)
             demo.populate(admin, customer_password=keyring.demo_password)
         self._write_credentials(keyring)
         return keyring
