@@ -4,7 +4,6 @@
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 pytest_plugins = ["common.testing.fixtures", "support.replication"]
@@ -14,9 +13,14 @@ ONE_BY_ONE = ("tests/e2e/", "tests/faults/", "tests/races/", "tests/upgrades/")
 promised within seconds is not judged beside a sale that takes the whole machine."""
 
 
-# A machine that stalls is no finding.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("hypothesispytest"):
+        from hypothesis import HealthCheck, settings  # noqa: PLC0415 - the mutants do without
+
+        # A machine that stalls is no finding.
+        slow = [HealthCheck.too_slow]
+        settings.register_profile("patient", deadline=None, suppress_health_check=slow)
+        settings.load_profile("patient")
 
 
 class Rooms(LoadScopeScheduling):

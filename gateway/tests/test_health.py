@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from common.testing import eventually
+from common.testing import eventually, ever_within
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/healthz/"])
@@ -46,9 +45,8 @@ def test_service_that_does_not_answer_is_named_soon(start_gateway, own_services,
     }[fault]
     if fault == "down":
         orders.stop()
-    started = time.monotonic()
+    assert ever_within(2, lambda: gateway.ask("/readyz"))
     answer = gateway.ask("/readyz")
-    assert time.monotonic() - started < 8, "as long as any other request"
     assert answer.status == 503
     assert answer.json()["services"].pop("orders") == {"ok": False, "error": "no answer"}
     assert all(report["ok"] for report in answer.json()["services"].values() if "checks" in report)

@@ -71,7 +71,6 @@ def test_page_is_fetched_once_a_second_at_most(gateway, catalog, page):
     while time.time() < started + 1.5 or asked <= 2 * once_a_second(started):
         assert gateway.ask(page).status == 200
         asked += 1
-    assert asked > 2 * once_a_second(started)
     assert len(catalog.received) <= once_a_second(started)
 
 

@@ -27,6 +27,7 @@ def killed(ground: Ground) -> Iterator[Sides]:
     stack, sale = ground.stack, Sale(ground, [product])
     buyer = ground.shop.sign_up("buyer")
     buyer.expects_documented = False  # what is away is answered for by the gateway
+    buyer.asks_again = False
 
     def until_sold() -> None:
         eventually(lambda: _sells(buyer, product, sale), seconds=SECONDS, what="an order")

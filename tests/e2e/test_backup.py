@@ -54,6 +54,7 @@ def buying(buyers, product):
     def buy(buyer):
         while not over.is_set():
             answer = buyer.order({"items": [{"product": product["id"], "quantity": 1}]})
+            assert answer.status_code in {201, 503}, answer.text
             if answer.status_code == 201:
                 promised.append(answer.json()["id"])
 

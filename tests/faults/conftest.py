@@ -175,7 +175,7 @@ def buyer(well) -> Caller:
 
 @pytest.fixture(params=FAULTS)
 def fault(request) -> Callable[[Proxy], None]:
-    """What befalls a dependency: it is gone, it is slow by two seconds, or it hangs."""
+    """What befalls a dependency: it is gone, slow by four seconds, or it hangs."""
     return FAULTS[request.param]
 
 

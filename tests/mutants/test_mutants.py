@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 60
+SECONDS = 120
 LEAN = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
 """Without these plugins a run begins 1.5 seconds of processor time earlier."""
 
@@ -140,14 +140,14 @@ def test_without_a_mutant_the_tests_pass(run):
     """The control: it is the mutant that they fail for."""
     tests = sorted({mutant.caught_by for mutant in MUTANTS})
 
-    outcome = run(tests, seconds=3 * SECONDS)
+    outcome = run(tests, seconds=2 * SECONDS)
 
     good = Outcome(code=0, passed=len(tests), failed=0, errors=0, message="")
     assert outcome == good, outcome.message
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_mutant_is_caught_in_a_minute(run, mutant):
+def test_a_mutant_is_caught_in_two_minutes(run, mutant):
     outcome = run([mutant.caught_by], mutant.name)
 
     assert (outcome.code, outcome.failed, outcome.errors) == (1, 1, 0), outcome

@@ -104,24 +104,28 @@ def test_without_the_lock_the_same_rush_oversells(shop, stack, buyers):
 
     Only the last unit can be sold twice, so a single rush has one chance; it gets several.
     """
-    admin = shop.admin()
+    admin, oversold = shop.admin(), []
 
     with catalog_without_locks(stack):
         for _ in range(ROUNDS):
             product = shop.product(admin, "Control lamp", quantity=5)
             attempts = rush(buyers, product["id"], CLIENTS * 2)
             on_hand, reserved = stock_of(stack, product)
+            if reserved > on_hand:
+                oversold.append(product)
+            # What catalog answered too late for was reserved, and is sold to nobody.
             if outcomes(attempts)[SOLD] > on_hand:
                 break
-    make_good(stack, admin, product)
+    make_good(stack, admin, oversold)
 
     assert reserved >= outcomes(attempts)[SOLD] > on_hand == 5
 
 
-def make_good(stack, admin, product):
+def make_good(stack, admin, oversold):
     """Deliver what was oversold, so that the stack is whole again for the tests that follow."""
-    answer = admin.post(f"/v1/products/{product['id']}/stock", {"set": 10_000})
-    assert answer.status_code == 200, answer.text
+    for product in oversold:
+        answer = admin.post(f"/v1/products/{product['id']}/stock", {"set": 10_000})
+        assert answer.status_code == 200, answer.text
     with schema_of(stack, "catalog") as cursor:
         cursor.execute(
             "ALTER TABLE stock ADD CONSTRAINT ck_stock_reserved"

@@ -24,7 +24,7 @@ ANSWER_SECONDS = 120
 """The gateway gives an audit so long: behind a flash sale of the same stack it has much to read."""
 
 REPEATABLE = {"GET", "HEAD", "PUT", "DELETE"}
-TRIES = 5
+PATIENCE_SECONDS = 10
 
 
 @dataclass
@@ -33,6 +33,7 @@ class Person:
 
     Attributes:
         expects_documented: Every answer has to be one that ``/openapi.json`` promises.
+        asks_again: A 503 is no answer yet, where the question may be repeated.
     """
 
     url: str
@@ -41,17 +42,19 @@ class Person:
     token: str | None = None
     refresh_token: str | None = None
     expects_documented: bool = True
+    asks_again: bool = True
     session: requests.Session = field(default_factory=requests.Session, repr=False)
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
-        """One answer; whoever may ask again does so while a busy machine says 503."""
-        may_ask_again = method in REPEATABLE or "Idempotency_Key" in headers
-        for _ in range(TRIES):
+        """One answer; what may be repeated is, for a while in which a busy machine says 503."""
+        may_be_repeated = method in REPEATABLE or "Idempotency_Key" in headers
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
             answer = self._call_once(method, path, body, **headers)
-            if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE or not may_ask_again:
-                break
+            is_over = time.monotonic() > deadline or not (self.asks_again and may_be_repeated)
+            if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE or is_over:
+                return answer
             time.sleep(float(answer.headers.get("Retry-After", 1)))
-        return answer
 
     def _call_once(self, method: str, path: str, body: Any, **headers: str) -> requests.Response:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -170,9 +173,7 @@ def _done(ask: Callable[[], requests.Response], status: int) -> requests.Respons
         assert found.status_code in {status, 503}, found.text
         return found if found.status_code == status else None
 
-    done = eventually(answer, what="an answer other than 503")
-    assert done is not None
-    return done
+    return eventually(answer, what="an answer other than 503")
 
 
 def _known(person: Person, answer: dict[str, Any]) -> Person:

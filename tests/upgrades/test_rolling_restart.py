@@ -10,12 +10,9 @@ from common.testing import eventually
 from souk_local.programs import WEBS, WORKERS
 from souk_local.renewal import children_of
 from support.databases import schema_of
-from upgrades.load import load_on
+from upgrades.load import PEOPLE, load_on
 
 REPLACED = (*WEBS, *WORKERS, "gateway")
-TRIES = 3
-"""A busy machine may say 503 to somebody in one of them; a restart that loses requests does so in
-each."""
 
 
 def processes_of(stack):
@@ -42,8 +39,8 @@ def all_holds(shop):
     return answer.status_code == 200 and answer.json()["ok"]
 
 
-def load_during_a_restart(stack, shop):
-    """People who came while every process was replaced."""
+@pytest.mark.slow
+def test_every_process_is_replaced_and_no_request_fails(stack, shop):
     before = processes_of(stack)
     with load_on(shop) as load:
         eventually(lambda: load.rounds >= 8, seconds=60, what="the load")
@@ -52,21 +49,13 @@ def load_during_a_restart(stack, shop):
 
         rounds = load.rounds
         eventually(lambda: load.rounds >= rounds + 8, seconds=60, what="the load, afterwards")
-    eventually(lambda: all_replaced(before, processes_of(stack)), what="every process is a new one")
-    return load
 
-
-@pytest.mark.slow
-def test_every_process_is_replaced_and_no_request_fails(stack, shop):
-    orders = set()
-    for _ in range(TRIES):
-        load = load_during_a_restart(stack, shop)
-        orders |= load.orders
-        assert [one for one in load.failed if ": 503 " not in one] == []
-        if not load.failed:
-            break
     assert load.failed == []
-    eventually(lambda: placed(stack, orders) == len(orders), seconds=60, what="all events")
+    assert len(load.late) <= PEOPLE, "a machine that stalls once is late for each"
+    eventually(lambda: all_replaced(before, processes_of(stack)), what="every process is a new one")
+    eventually(
+        lambda: placed(stack, load.orders) == len(load.orders), seconds=60, what="all events"
+    )
     eventually(lambda: all_holds(shop), seconds=60, what="a clean audit")
 
 

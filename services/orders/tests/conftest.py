@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from common.db import Database
 from common.outbox import outbox_messages
+from common.testing.leisure import nobody_leaves
 from common.testing.tokens import TokenFactory
 from orders.app import create_app
 from orders.checkout import PAUSES, Checkout
@@ -86,18 +87,14 @@ def app(
         catalog_seconds=catalog_seconds,
         open_store=open_store,
     )
+    # Nor do auth, a click that waits for another one, and the line lose patience with the machine.
     monkeypatch.setattr("orders.auth.AUTH_SECONDS", 10.0)
     monkeypatch.setattr("orders.checkout.PAUSES", (*PAUSES, *[0.5] * 120))
     made = create_app(config, database=database, guard=token_factory.guard("orders"))
-    take_your_time(made.extensions["checkout"])
-    return made
-
-
-def take_your_time(checkout: Checkout) -> None:
-    """Nobody in line leaves because the machine stalls; who leaves is told of in common's tests."""
+    checkout = made.extensions["checkout"]
     endings = checkout._endings
-    for batcher in (checkout._beginnings, endings.step, endings._abandonments):
-        batcher.line._seconds = 60.0
+    nobody_leaves(checkout._beginnings, endings.step, endings._abandonments)
+    return made
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import contextlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.roles import migrations_of
@@ -114,7 +114,7 @@ class Startup:
 
     def populate(self) -> None:
         password = self.environments.keyring.admin_password
-        client = replace(self._client, patience_seconds=START_SECONDS)
+        client = GatewayClient(self.environments.gateway_url, patience_seconds=START_SECONDS)
         try:
             admin = client.logged_in(ADMIN_USERNAME, password)
         except PermissionError:

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 TIMEOUT_SECONDS = 20.0
-PAUSE_SECONDS = 0.3
+PAUSE_SECONDS = 1.0
 START_SECONDS = 30.0
 """The patience with a stack that has just begun: its machine is busy, and it may answer 503."""
 
@@ -85,15 +85,19 @@ class GatewayClient:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, sent, method=method)  # noqa: S310
         try:
-            deadline = time.monotonic() + self.patience_seconds
-            while (answer := self._answer_to(request)).status == HTTPStatus.SERVICE_UNAVAILABLE:
-                if time.monotonic() >= deadline:
-                    break
-                time.sleep(PAUSE_SECONDS)
-            return answer
+            return self._patient_answer_to(request)
         except http.client.HTTPException as error:
             # For callers who breaks off, or speaks something else, is as good as silent.
             raise OSError(f"no whole answer, {error!r}") from error
+
+    def _patient_answer_to(self, request: urllib.request.Request) -> Answer:
+        deadline = time.monotonic() + self.patience_seconds
+        while True:
+            answer = self._answer_to(request)
+            is_refused = answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+            if not is_refused or time.monotonic() >= deadline:
+                return answer
+            time.sleep(PAUSE_SECONDS)
 
     def _answer_to(self, request: urllib.request.Request) -> Answer:
         try:

@@ -80,7 +80,7 @@ class Line(Generic[Item]):
         self.room = room
         self.free_lanes = lanes
         self._is_free = Condition(lock)
-        self._seconds = seconds
+        self.seconds = seconds
         self.waiting: deque[Place[Item]] = deque()
 
     def has_room(self, count: int) -> bool:
@@ -88,7 +88,7 @@ class Line(Generic[Item]):
 
     def admit(self, places: Sequence[Place[Item]]) -> None:
         """Put them in line, with the time that is given here; one leads if a lane is free."""
-        until = time.monotonic() + self._seconds
+        until = time.monotonic() + self.seconds
         for caller, _, _ in places:
             caller.deadline = until
         self.waiting.extend(places)

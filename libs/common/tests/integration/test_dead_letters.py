@@ -285,6 +285,7 @@ def test_what_dies_again_at_once_is_not_sent_back_for_ever(
     assert len(sent) == 2
 
 
+# So long the visitor waits for the confirm that is lost.
 @pytest.mark.parametrize("patience", [3.0])
 def test_a_confirm_that_is_lost_makes_two_letters_and_one_effect(
     shop, amqp_url, cable, topology, letters, bury, counting, events, in_thread, broker

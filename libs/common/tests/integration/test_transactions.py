@@ -84,7 +84,7 @@ def test_the_same_deadlock_without_a_second_attempt_is_an_error(ab, monkeypatch)
 
 def test_a_lock_that_comes_free_late_is_waited_for_again(ab, impatient, monkeypatch):
     """InnoDB undoes only the statement (1205); the whole command must be undone and run again."""
-    monkeypatch.setattr(db, "ATTEMPTS", 50)  # a second each, however late it comes free
+    monkeypatch.setattr(db, "ATTEMPTS", 10)  # of a second or more each
     attempts, held = [], threading.Event()
 
     def first_b_then_a(session):

@@ -26,7 +26,8 @@ orders = some.tuples(
 happenings = some.lists(views | orders, min_size=1, max_size=15)
 repeats = some.lists(some.integers(0, 14), max_size=10)
 quick = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

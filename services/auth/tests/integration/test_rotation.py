@@ -284,6 +284,11 @@ def test_a_process_knows_of_a_rotation_within_seconds_and_asks_seldom(
     eventually(lambda: kids(app)[0] == new.kid)
 
 
+def test_who_reads_keys_does_so_every_other_second_and_waits_for_less_than_a_request_may():
+    assert keyring.READ_SECONDS <= 2
+    assert keyring.PATIENCE_SECONDS < keyring.FIRST_PATIENCE_SECONDS < 3
+
+
 def test_without_its_database_a_process_shows_the_keys_that_it_knew(
     config, database, rotation, ada, at_once, monkeypatch
 ):

@@ -27,6 +27,7 @@ from common.clock import utcnow
 from common.context import Trace
 from common.outbox import outbox_messages
 from common.testing.counting import counting
+from common.testing.leisure import nobody_leaves
 
 WAITING = 32
 
@@ -179,8 +180,7 @@ def test_crossed_batches_of_two_processes_sell_what_there_is(database, sell):
     """Two batchers, as two processes have them, in a row of rounds."""
     lamp, cup = sell("Lamp", quantity=100), sell("Cup", quantity=90)
     batchers, start = [reservations(database), reservations(database)], Barrier(16)
-    for batcher in batchers:
-        batcher.line._seconds = 60.0
+    nobody_leaves(*batchers)
 
     def buy(number):
         start.wait()

@@ -14,6 +14,7 @@ from catalog.page_rows import PageRows
 from common.problems import Unavailable
 from common.testing import eventually
 from common.testing.counting import counting
+from common.testing.leisure import nobody_leaves
 
 CROWD = 8
 ODD = "\"\\/'%{}:\t\r\n\x00\x01\x1f\x7f\u2028é\U0001f600\ufeff\uffff <b>\\u0041 NULL "
@@ -23,7 +24,7 @@ ODD = "\"\\/'%{}:\t\r\n\x00\x01\x1f\x7f\u2028é\U0001f600\ufeff\uffff <b>\\u0041
 def rows(database):
     database.glance(lambda _: None)  # whose connection is there then
     made = PageRows(database)
-    made._batcher.line._seconds = 60.0
+    nobody_leaves(made._batcher)
     return made
 
 

@@ -125,7 +125,7 @@ def test_events_on_the_broker_become_mails(make, environment, publish, config, h
 
 WAIT = """
     CREATE TRIGGER slow_to_write_down BEFORE UPDATE ON deliveries FOR EACH ROW
-    BEGIN IF NEW.status = 'sent' THEN DO GET_LOCK('written down', 60); END IF; END
+    BEGIN IF NEW.status = 'sent' THEN DO GET_LOCK(DATABASE(), 60); END IF; END
 """
 
 
@@ -133,13 +133,13 @@ WAIT = """
 def nothing_written_down(database):
     """No delivery becomes sent as long as the block lasts: who wants to say so waits."""
     with database.engine.connect() as holder:
-        assert holder.scalar(text("SELECT GET_LOCK('written down', 10)")) == 1
+        assert holder.scalar(text("SELECT GET_LOCK(DATABASE(), 10)")) == 1
         with database.engine.begin() as connection:
             connection.execute(text(WAIT))
         try:
             yield
         finally:
-            holder.execute(text("SELECT RELEASE_LOCK('written down')"))
+            holder.execute(text("SELECT RELEASE_LOCK(DATABASE())"))
             with database.engine.begin() as connection:
                 connection.execute(text("DROP TRIGGER slow_to_write_down"))
 

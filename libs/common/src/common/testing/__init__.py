@@ -7,8 +7,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+TRIES = 3
 
-def eventually(condition: Callable[[], T], *, seconds: float = 30.0, what: str = "") -> T:
+
+def eventually(condition: Callable[[], T | None], *, seconds: float = 30.0, what: str = "") -> T:
     """Ask until *condition* gives something true, and return that.
 
     Raises:
@@ -23,12 +25,15 @@ def eventually(condition: Callable[[], T], *, seconds: float = 30.0, what: str =
     return result
 
 
-def ever_within(seconds: float, act: Callable[[], object], *, tries: int = 3) -> bool:
-    """Whether *act* takes less in one of its tries: a stalling machine spoils one, a fault all."""
+def ever_within(seconds: float, act: Callable[[], object]) -> bool:
+    """Whether *act* takes less in one of its tries: a stalling machine spoils one, a fault all.
+
+    Only for what remembers nothing from one try to the next, as an open circuit breaker does.
+    """
 
     def took() -> float:
         began = time.monotonic()
         act()
         return time.monotonic() - began
 
-    return any(took() < seconds for _ in range(tries))
+    return any(took() < seconds for _ in range(TRIES))
